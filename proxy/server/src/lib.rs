@@ -1,0 +1,1 @@
+//! Bauta: a privacy-preserving verification proxy.

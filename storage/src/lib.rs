@@ -1,0 +1,1 @@
+//! Opens one backend per plane by URL scheme: two handles, never one.
