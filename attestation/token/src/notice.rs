@@ -1,0 +1,80 @@
+//! The feed from the identity plane to the gateway: numbered, signed, the same for every reader.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    pseudonym::Pseudonym,
+    scope::{Gate, Name},
+    units::UnixMillis,
+};
+
+/// One thing the gateway must know.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Notice {
+    /// This token is refused from now until it would have expired anyway.
+    Revoked {
+        /// Its `jti`.
+        token: String,
+        /// When the token expires and this can be forgotten.
+        until: UnixMillis,
+    },
+    /// Every token and stream of this grant ends, until it would have expired anyway.
+    Ended {
+        /// Its `sub`.
+        grant: Pseudonym,
+        /// When its last token expires.
+        until: UnixMillis,
+    },
+    /// This pseudonym is refused until it is lifted.
+    Suspended {
+        /// As one provider sees it.
+        pseudonym: Pseudonym,
+    },
+    /// This pseudonym is served again.
+    Lifted {
+        /// As one provider sees it.
+        pseudonym: Pseudonym,
+    },
+    /// From this instant only this version of the policy satisfies the gate.
+    Gate {
+        /// Policy and version.
+        gate: Gate,
+        /// When it takes effect.
+        effective_from: UnixMillis,
+    },
+    /// The policy no longer exists.
+    GateRemoved {
+        /// Which.
+        policy: Name,
+    },
+}
+
+/// What a reader gets: the notices after the number it has, and when this was said.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// The number the reader named.
+    pub after: u64,
+    /// The number of the last notice there is; never less than `after`.
+    pub last: u64,
+    /// When the page was made. A copy older than [`STALE_AFTER_MILLIS`] denies.
+    pub at: UnixMillis,
+    /// In order, without a gap.
+    pub notices: Vec<Numbered>,
+    /// The manifest in force, with its proof. The reader takes it only when the proof holds.
+    pub manifest: Option<String>,
+}
+
+/// A notice and its place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Numbered {
+    /// From 1 on, without a gap.
+    pub seq: u64,
+    /// What is said.
+    pub notice: Notice,
+}
+
+/// A gateway whose copy of the feed is older than this denies.
+pub const STALE_AFTER_MILLIS: i64 = 5_000;
