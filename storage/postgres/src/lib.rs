@@ -1,0 +1,93 @@
+//! Both planes' ports on PostgreSQL. Only what is PostgreSQL's own is in this folder.
+
+use std::time::Duration;
+
+use sqlx::{
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+mod dialect;
+#[path = "../../queries/log.rs"]
+mod log;
+#[path = "../../queries/transaction.rs"]
+mod transaction;
+
+pub(crate) type Db = sqlx::Postgres;
+pub(crate) type Conn = sqlx::PgConnection;
+
+/// The identity plane's database.
+pub struct IdentityStore {
+    pub(crate) db: Database,
+}
+
+/// The gateway's database.
+pub struct GatewayStore {
+    pub(crate) db: Database,
+}
+
+impl IdentityStore {
+    /// Connects to `url` and brings the database to the newest schema.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not reached or the database cannot be migrated.
+    pub async fn open(url: &str) -> sqlx::Result<Self> {
+        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/identity/postgres");
+        let db = Database::open(url, Durability::Fsync, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+}
+
+impl GatewayStore {
+    /// Connects to `url` and brings the database to the newest schema.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not reached or the database cannot be migrated.
+    pub async fn open(url: &str, durability: Durability) -> sqlx::Result<Self> {
+        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/gateway/postgres");
+        let db = Database::open(url, durability, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+}
+
+/// What a commit means before an upstream byte is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the configuration knows these two")]
+pub enum Durability {
+    /// It survives a power cut.
+    Fsync,
+    /// It survives the process, not the machine.
+    Os,
+}
+
+/// One database, always the primary: a replica may show a spent token as fresh.
+pub(crate) struct Database {
+    pool: PgPool,
+}
+
+impl Database {
+    async fn open(url: &str, durability: Durability, schema: &Migrator) -> sqlx::Result<Self> {
+        let commit = match durability {
+            Durability::Fsync => "on",
+            Durability::Os => "off",
+        };
+        let options: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.options([("synchronous_commit", commit)]))
+            .await?;
+        schema.run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) fn writer(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) fn reader(&self) -> &PgPool {
+        &self.pool
+    }
+}

@@ -1,0 +1,166 @@
+//! Both planes' ports on SQLite. Only what is SQLite's own is in this folder.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    migrate::Migrator,
+    query_scalar,
+    sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    },
+};
+
+mod dialect;
+#[path = "../../queries/log.rs"]
+mod log;
+#[path = "../../queries/transaction.rs"]
+mod transaction;
+
+pub(crate) type Db = sqlx::Sqlite;
+pub(crate) type Conn = sqlx::SqliteConnection;
+
+/// The identity plane's database.
+pub struct IdentityStore {
+    pub(crate) db: Database,
+}
+
+/// The gateway's database.
+pub struct GatewayStore {
+    pub(crate) db: Database,
+}
+
+impl IdentityStore {
+    /// Opens `file`, made when absent, and brings it to the newest schema.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, belongs to another process or cannot be migrated.
+    pub async fn open(file: &Path) -> sqlx::Result<Self> {
+        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/identity/sqlite");
+        let db = Database::open(file, SqliteSynchronous::Full, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+}
+
+impl GatewayStore {
+    /// Opens `file`, made when absent, and brings it to the newest schema.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, belongs to another process or cannot be migrated.
+    pub async fn open(file: &Path, durability: Durability) -> sqlx::Result<Self> {
+        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/gateway/sqlite");
+        let synchronous = match durability {
+            Durability::Fsync => SqliteSynchronous::Full,
+            Durability::Os => SqliteSynchronous::Normal,
+        };
+        let db = Database::open(file, synchronous, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+}
+
+/// What a commit means before an upstream byte is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the configuration knows these two")]
+pub enum Durability {
+    /// It survives a power cut.
+    Fsync,
+    /// It survives the process, not the machine.
+    Os,
+}
+
+/// One file: a single writer, so that writers queue here and not at the file, and readers.
+pub(crate) struct Database {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    /// Held for as long as the database is open: a second process on one file would break the
+    /// single-writer promise.
+    _lock: File,
+}
+
+impl Database {
+    async fn open(
+        file: &Path,
+        synchronous: SqliteSynchronous,
+        schema: &Migrator,
+    ) -> sqlx::Result<Self> {
+        let lock = lock(file)?;
+        // Made here and not by SQLite, so that it is never readable by others, not for a moment.
+        private(file)?;
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .pragma("secure_delete", "on")
+            .busy_timeout(Duration::from_secs(5));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        assert_fixed_version(&writer).await?;
+        schema.run(&writer).await?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self {
+            writer,
+            reader,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(crate) fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+}
+
+/// Before 3.51.3 a reset of the write-ahead log could corrupt the file.
+async fn assert_fixed_version(pool: &SqlitePool) -> sqlx::Result<()> {
+    let version: String = query_scalar("SELECT sqlite_version()")
+        .fetch_one(pool)
+        .await?;
+    let parts: Vec<u32> = version.split('.').filter_map(|p| p.parse().ok()).collect();
+    if parts.as_slice() >= FIXED.as_slice() {
+        return Ok(());
+    }
+    let text = format!("SQLite {version} is linked; 3.51.3 or newer is needed");
+    Err(sqlx::Error::Configuration(text.into()))
+}
+
+fn lock(file: &Path) -> io::Result<File> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    private(&path)?;
+    let held = OpenOptions::new().write(true).open(&path)?;
+    held.try_lock().map_err(|_| {
+        io::Error::other(format!(
+            "{} is in use by another Bauta process",
+            file.display()
+        ))
+    })?;
+    Ok(held)
+}
+
+fn private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+const FIXED: [u32; 3] = [3, 51, 3];
