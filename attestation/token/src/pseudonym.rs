@@ -68,7 +68,7 @@ fn base32(bytes: &[u8; 32]) -> String {
             bits = bits.saturating_sub(5);
             out.push(letter(buffer >> bits));
         }
-        buffer &= (1 << bits) - 1;
+        buffer &= !(u32::MAX << bits);
     }
     if bits > 0 {
         out.push(letter(buffer << 5_u32.saturating_sub(bits)));

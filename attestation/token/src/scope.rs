@@ -240,6 +240,10 @@ mod dollars {
 
     use crate::units::MicroUsd;
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
     pub(super) fn serialize<S: Serializer>(amount: &MicroUsd, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(amount)
     }

@@ -32,7 +32,7 @@ mod letters;
 
 /// What an opaque secret is for.
 ///
-/// A crate that needs another one implements this for an empty enum of its own.
+/// A crate that needs another one implements this for a unit struct of its own.
 pub trait Kind {
     /// What the text begins with: `bauta_`, a short word and `_`.
     const PREFIX: &'static str;
@@ -41,8 +41,7 @@ pub trait Kind {
 }
 
 /// Renews a grant.
-#[derive(Clone, Copy)]
-pub enum RefreshToken {}
+pub struct RefreshToken;
 
 impl Kind for RefreshToken {
     const PREFIX: &'static str = "bauta_rt_";
@@ -50,8 +49,7 @@ impl Kind for RefreshToken {
 }
 
 /// Polls for the outcome of a device authorization (RFC 8628).
-#[derive(Clone, Copy)]
-pub enum DeviceCode {}
+pub struct DeviceCode;
 
 impl Kind for DeviceCode {
     const PREFIX: &'static str = "bauta_dc_";
@@ -59,8 +57,7 @@ impl Kind for DeviceCode {
 }
 
 /// The bearer of a directory that provisions members.
-#[derive(Clone, Copy)]
-pub enum Scim {}
+pub struct Scim;
 
 impl Kind for Scim {
     const PREFIX: &'static str = "bauta_scim_";
@@ -68,8 +65,7 @@ impl Kind for Scim {
 }
 
 /// A session at the gateway, opened with a token and spent instead of it.
-#[derive(Clone, Copy)]
-pub enum GatewaySession {}
+pub struct GatewaySession;
 
 impl Kind for GatewaySession {
     const PREFIX: &'static str = "bauta_s_";
@@ -77,8 +73,7 @@ impl Kind for GatewaySession {
 }
 
 /// A browser that signed in.
-#[derive(Clone, Copy)]
-pub enum SessionCookie {}
+pub struct SessionCookie;
 
 impl Kind for SessionCookie {
     const PREFIX: &'static str = "bauta_ck_";
@@ -86,8 +81,7 @@ impl Kind for SessionCookie {
 }
 
 /// `state` of a sign-in that is under way.
-#[derive(Clone, Copy)]
-pub enum LoginState {}
+pub struct LoginState;
 
 impl Kind for LoginState {
     const PREFIX: &'static str = "bauta_st_";
@@ -95,8 +89,7 @@ impl Kind for LoginState {
 }
 
 /// Ties a sign-in to the browser that began it.
-#[derive(Clone, Copy)]
-pub enum FlowBinding {}
+pub struct FlowBinding;
 
 impl Kind for FlowBinding {
     const PREFIX: &'static str = "bauta_fb_";
@@ -104,8 +97,7 @@ impl Kind for FlowBinding {
 }
 
 /// An authorization code, good for one exchange.
-#[derive(Clone, Copy)]
-pub enum AuthCode {}
+pub struct AuthCode;
 
 impl Kind for AuthCode {
     const PREFIX: &'static str = "bauta_ac_";

@@ -49,9 +49,8 @@ impl Kek {
     ) -> Result<Vec<u8>, CellError> {
         let nonce: [u8; NONCE_LEN] = bytes(randomness);
         // One buffer, encrypted in place: no copy of the plain text stays behind.
-        let mut hidden = Zeroizing::new(Vec::with_capacity(
-            plain.len().saturating_add(MAX_TAG_LEN),
-        ));
+        let mut hidden =
+            Zeroizing::new(Vec::with_capacity(plain.len().saturating_add(MAX_TAG_LEN)));
         hidden.extend_from_slice(plain);
         self.key
             .seal_in_place_append_tag(
