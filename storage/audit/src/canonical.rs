@@ -165,3 +165,6 @@ pub const MAX_DEPTH: u8 = 16;
 
 /// How long a canonical text may be: half of what a line of an export may hold.
 pub const MAX_BYTES: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests;

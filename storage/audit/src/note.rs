@@ -323,3 +323,6 @@ const MAX_SIGNATURES: usize = 64;
 /// Ed25519 in C2SP's list of signature types.
 const ALGORITHM: u8 = 0x01;
 const DASH: &str = "\u{2014} ";
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,19 @@
 //! Where a log is kept. One implementation per database, and one in memory.
 
-use std::{error::Error as StdError, ops::Range};
+use std::{
+    collections::BTreeMap,
+    error::Error as StdError,
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::tree::{Hash, NodeId};
+use crate::{
+    note::Signer,
+    tree::{Frontier, Hash, NodeId, leaf_hash},
+};
 
 /// A log that was written. Three questions, no writes: leaves are appended by the plane's own
 /// transactions, so that an event and its effect are one commit.
@@ -73,5 +81,112 @@ impl StoreError {
             operation,
             cause: cause.into(),
         }
+    }
+}
+
+/// One event on its way into a [`Memory`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// 32 random bytes for an event about a member, a grant or a request; `None` for a public one.
+    pub salt: Option<[u8; 32]>,
+    /// Canonical JSON.
+    pub event: String,
+}
+
+/// A log in memory: for tests, and for a plane that keeps nothing.
+#[derive(Debug, Default)]
+pub struct Memory {
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    frontier: Frontier,
+    nodes: BTreeMap<NodeId, Hash>,
+    leaves: Vec<StoredLeaf>,
+    note: String,
+}
+
+impl Memory {
+    /// A log without leaves.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends `entries` in order and signs a checkpoint over the whole.
+    pub fn append(&self, signer: &Signer, entries: &[Entry]) -> Head {
+        let mut log = self.log();
+        for Entry { salt, event } in entries {
+            let index = log.frontier.size();
+            let hash = leaf_hash(salt.as_ref(), event.as_bytes());
+            let grown = log.frontier.append(hash);
+            log.nodes.extend(grown);
+            log.leaves.push(StoredLeaf {
+                index,
+                hash,
+                salt: *salt,
+                event: Some(event.clone()),
+            });
+        }
+        log.note = signer.checkpoint(log.frontier.size(), &log.frontier.root());
+        log.head()
+    }
+
+    /// Forgets what leaf `index` says; its hash stays. False when there is no such leaf.
+    pub fn erase(&self, index: u64) -> bool {
+        let mut log = self.log();
+        let leaf = log.leaves.iter_mut().find(|leaf| leaf.index == index);
+        let Some(leaf) = leaf else { return false };
+        (leaf.salt, leaf.event) = (None, None);
+        true
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn head(&self) -> Head {
+        Head {
+            size: self.frontier.size(),
+            root: self.frontier.root(),
+            note: self.note.clone(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            frontier: Frontier::empty(),
+            nodes: BTreeMap::new(),
+            leaves: Vec::new(),
+            note: String::new(),
+        }
+    }
+}
+
+#[async_trait]
+impl LogStore for Memory {
+    async fn head(&self) -> Result<Head, StoreError> {
+        Ok(self.log().head())
+    }
+
+    async fn nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let log = self.log();
+        ids.iter()
+            .map(|id| {
+                let found = log.nodes.get(id).copied();
+                found.ok_or_else(|| StoreError::new("log nodes", "a node of the tree is missing"))
+            })
+            .collect()
+    }
+
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<StoredLeaf>, StoreError> {
+        let log = self.log();
+        let inside = log.leaves.iter().filter(|leaf| range.contains(&leaf.index));
+        Ok(inside.cloned().collect())
     }
 }

@@ -184,3 +184,6 @@ pub(crate) fn plain_hash(bytes: &[u8]) -> Hash {
     hash.0.copy_from_slice(digest(&SHA256, bytes).as_ref());
     hash
 }
+
+#[cfg(test)]
+mod tests;
