@@ -1,0 +1,286 @@
+//! What is a leaf of the gateway log, and in which order leaves enter it.
+//!
+//! The journal is the record; the log is its proof. Rows enter the log in batches, shuffled, each
+//! under a salt of its own, so that the tree that anybody may read says nothing about when or by
+//! whom a request was made. An intent and an outcome are two events; so is a refusal, and so are
+//! all the requests of a minute that were turned away for one reason.
+
+use bauta_audit::canonical::{self, CanonicalError};
+use bauta_token::units::UnixMillis;
+use ring::hmac;
+use serde_json::{Map, Value, json};
+
+use crate::ports::{Outcome, RequestId, Tokens};
+
+/// A row of the journal, as far as the log tells of it.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "one field a column")]
+pub struct Row {
+    /// Names the request.
+    pub id: RequestId,
+    /// The grant's pseudonym.
+    pub grant: String,
+    /// The scope.
+    pub scope: String,
+    /// The wire format.
+    pub dialect: String,
+    /// Our route.
+    pub route: String,
+    /// The model asked for.
+    pub model: String,
+    /// What opened it.
+    pub gate: Option<String>,
+    /// `upstream/model`, separated by blanks.
+    pub targets: String,
+    /// When it came.
+    pub started_at: UnixMillis,
+    /// Micro-dollars set aside.
+    pub held: i64,
+    /// How it ended, if it did.
+    pub ended: Option<Ended>,
+}
+
+/// The part of a row that its end writes.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "one field a column")]
+pub struct Ended {
+    /// How.
+    pub outcome: String,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The HTTP status sent.
+    pub status: Option<i64>,
+    /// Who answered.
+    pub upstream: Option<String>,
+    /// Which model answered.
+    pub served_model: Option<String>,
+    /// What was counted.
+    pub tokens: Option<Tokens>,
+    /// Micro-dollars.
+    pub charged: Option<i64>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// Leaves on their way into the log.
+pub struct Batch {
+    key: hmac::Key,
+    events: Vec<String>,
+}
+
+impl Batch {
+    /// An empty batch whose salts and order follow from `seed`: 32 fresh random bytes. A
+    /// transaction that is tried again makes the same leaves in the same order.
+    #[must_use]
+    pub fn new(seed: &[u8; 32]) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, seed),
+            events: Vec::new(),
+        }
+    }
+
+    /// Adds the event that a request is about to be sent.
+    ///
+    /// # Errors
+    ///
+    /// When the row has no canonical text.
+    pub fn intent(&mut self, row: &Row) -> Result<(), CanonicalError> {
+        let mut event = about(row, "request.intent", row.started_at);
+        let targets: Vec<&str> = row.targets.split(' ').collect();
+        event.insert("targets".to_owned(), json!(targets));
+        event.insert("held_micro_usd".to_owned(), json!(row.held));
+        put(&mut event, "gate", row.gate.as_deref());
+        self.push(event)
+    }
+
+    /// Adds the event of how it ended. A row that runs still has none.
+    ///
+    /// # Errors
+    ///
+    /// When the row has no canonical text.
+    pub fn outcome(&mut self, row: &Row) -> Result<(), CanonicalError> {
+        let Some(ended) = &row.ended else {
+            return Ok(());
+        };
+        if ended.outcome == Outcome::Refused.as_str() {
+            return self.refused(row, ended);
+        }
+        let mut event = about(row, "request.outcome", ended.at);
+        event.insert("outcome".to_owned(), json!(ended.outcome));
+        event.insert(
+            "charged_micro_usd".to_owned(),
+            json!(ended.charged.unwrap_or(0)),
+        );
+        put(&mut event, "status", ended.status);
+        put(&mut event, "upstream", ended.upstream.as_deref());
+        put(&mut event, "served_model", ended.served_model.as_deref());
+        if let Some(tokens) = ended.tokens {
+            event.insert("input_tokens".to_owned(), json!(tokens.input));
+            event.insert("output_tokens".to_owned(), json!(tokens.output));
+            event.insert("cache_read_tokens".to_owned(), json!(tokens.cache_read));
+            event.insert("cache_write_tokens".to_owned(), json!(tokens.cache_write));
+        }
+        self.push(event)
+    }
+
+    /// Adds the event that `count` requests of one minute were turned away for `reason`.
+    ///
+    /// # Errors
+    ///
+    /// When it has no canonical text.
+    pub fn turned_away(
+        &mut self,
+        minute: UnixMillis,
+        reason: &str,
+        count: i64,
+    ) -> Result<(), CanonicalError> {
+        let mut event = head("requests.turned_away", minute);
+        event.insert("reason".to_owned(), json!(reason));
+        event.insert("count".to_owned(), json!(count));
+        self.push(event)
+    }
+
+    /// Every event with its salt, shuffled.
+    #[must_use]
+    pub fn into_leaves(self) -> Vec<([u8; 32], String)> {
+        let Self { key, events } = self;
+        let mut leaves: Vec<_> = (0_u64..)
+            .zip(events)
+            .map(|(n, event)| (draw(&key, b"salt", n), event))
+            .collect();
+        // Fisher and Yates. 64 bits over at most a few thousand leaves: no bias to speak of.
+        for last in (1..leaves.len()).rev() {
+            let n = u64::try_from(last).unwrap_or(0);
+            let [a, b, c, d, e, f, g, h, ..] = draw(&key, b"order", n);
+            let place = u64::from_be_bytes([a, b, c, d, e, f, g, h])
+                .checked_rem(n.saturating_add(1))
+                .and_then(|place| usize::try_from(place).ok())
+                .unwrap_or(0);
+            leaves.swap(last, place);
+        }
+        leaves
+    }
+
+    fn refused(&mut self, row: &Row, ended: &Ended) -> Result<(), CanonicalError> {
+        let mut event = about(row, "request.refused", ended.at);
+        put(&mut event, "reason", ended.reason.as_deref());
+        put(&mut event, "status", ended.status);
+        self.push(event)
+    }
+
+    fn push(&mut self, event: Map<String, Value>) -> Result<(), CanonicalError> {
+        self.events
+            .push(canonical::to_string(&Value::Object(event))?);
+        Ok(())
+    }
+}
+
+/// What every event about a request says.
+fn about(row: &Row, kind: &str, at: UnixMillis) -> Map<String, Value> {
+    let mut event = head(kind, at);
+    event.insert("request".to_owned(), json!(row.id.to_string()));
+    event.insert("pseudonym".to_owned(), json!(row.grant));
+    event.insert("scope".to_owned(), json!(row.scope));
+    event.insert("dialect".to_owned(), json!(row.dialect));
+    event.insert("route".to_owned(), json!(row.route));
+    event.insert("model".to_owned(), json!(row.model));
+    event
+}
+
+fn head(kind: &str, at: UnixMillis) -> Map<String, Value> {
+    let mut event = Map::new();
+    event.insert("type".to_owned(), json!(kind));
+    event.insert("at".to_owned(), json!(at.to_string()));
+    event
+}
+
+fn put<T: Into<Value>>(event: &mut Map<String, Value>, key: &str, value: Option<T>) {
+    if let Some(value) = value {
+        event.insert(key.to_owned(), value.into());
+    }
+}
+
+fn draw(key: &hmac::Key, label: &[u8], n: u64) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    context.update(label);
+    context.update(&n.to_be_bytes());
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_is_canonical_and_names_no_more_than_its_row() {
+        let mut batch = Batch::new(&[7; 32]);
+
+        batch.intent(&row()).unwrap();
+
+        let leaves = batch.into_leaves();
+        assert_eq!(
+            leaves[0].1,
+            "{\"at\":\"2025-11-20T10:00:00.000Z\",\"dialect\":\"anthropic\",\
+             \"gate\":\"frontier-gate@2026-11-01\",\"held_micro_usd\":42,\
+             \"model\":\"claude-opus\",\"pseudonym\":\"bp1_x\",\
+             \"request\":\"00000000000000000000000001\",\"route\":\"messages\",\
+             \"scope\":\"frontier\",\"targets\":[\"anthropic/claude-opus-4-7\",\"local/qwen3\"],\
+             \"type\":\"request.intent\"}"
+        );
+    }
+
+    #[test]
+    fn a_row_that_runs_has_no_outcome_event() {
+        let mut batch = Batch::new(&[7; 32]);
+
+        batch.outcome(&row()).unwrap();
+
+        assert!(batch.into_leaves().is_empty());
+    }
+
+    #[test]
+    fn order_and_salts_follow_from_the_seed_alone() {
+        let leaves = |seed: u8| {
+            let mut batch = Batch::new(&[seed; 32]);
+            for n in 0..100 {
+                batch.turned_away(UnixMillis(0), "unknown", n).unwrap();
+            }
+            batch.into_leaves()
+        };
+
+        let (one, again, other) = (leaves(1), leaves(1), leaves(2));
+
+        assert_eq!(one, again);
+        let events = |leaves: &[([u8; 32], String)]| -> Vec<String> {
+            leaves.iter().map(|(_, event)| event.clone()).collect()
+        };
+        assert_ne!(events(&one), events(&other));
+        let mut salts: Vec<_> = one.iter().chain(&other).map(|(salt, _)| *salt).collect();
+        salts.sort_unstable();
+        salts.dedup();
+        assert_eq!(salts.len(), 200);
+        let mut sorted = events(&one);
+        sorted.sort_unstable();
+        assert_ne!(events(&one), sorted);
+    }
+
+    fn row() -> Row {
+        let mut id = [0; 16];
+        id[15] = 1;
+        Row {
+            id: RequestId::from_bytes(id),
+            grant: "bp1_x".to_owned(),
+            scope: "frontier".to_owned(),
+            dialect: "anthropic".to_owned(),
+            route: "messages".to_owned(),
+            model: "claude-opus".to_owned(),
+            gate: Some("frontier-gate@2026-11-01".to_owned()),
+            targets: "anthropic/claude-opus-4-7 local/qwen3".to_owned(),
+            started_at: UnixMillis(1_763_632_800_000),
+            held: 42,
+            ended: None,
+        }
+    }
+}
