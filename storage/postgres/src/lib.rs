@@ -8,6 +8,12 @@ use sqlx::{
 };
 
 mod dialect;
+#[path = "../../queries/gateway/feed.rs"]
+mod gateway_feed;
+#[path = "../../queries/gateway/journal.rs"]
+mod gateway_journal;
+#[path = "../../queries/gateway/seal.rs"]
+mod gateway_log;
 #[path = "../../queries/log.rs"]
 mod log;
 #[path = "../../queries/transaction.rs"]

@@ -1,0 +1,189 @@
+//! Rows of the journal on their way into the gateway log.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bauta_audit::{
+    note::Signer,
+    store::{Head, LogStore, StoreError, StoredLeaf},
+    tree::{Hash, NodeId},
+};
+use bauta_proxy::{
+    log::{Batch, Ended, Row},
+    ports::{RequestId, SEAL_ROWS, Sealing, Tokens},
+};
+use bauta_token::units::UnixMillis;
+use sqlx::query;
+
+use crate::{
+    Conn, GatewayStore,
+    log::{self, Entry, corrupt},
+};
+
+#[async_trait]
+impl LogStore for GatewayStore {
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.db.log_head().await
+    }
+
+    async fn nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        self.db.log_nodes(ids).await
+    }
+
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<StoredLeaf>, StoreError> {
+        self.db.log_leaves(range).await
+    }
+}
+
+/// Appends what no leaf tells of yet, and marks it, in one transaction.
+pub(crate) async fn seal(
+    db: &mut Conn,
+    signer: &Signer,
+    seed: &[u8; 32],
+    now: UnixMillis,
+) -> sqlx::Result<Sealing> {
+    log::lock(db).await?;
+    let mut batch = Batch::new(seed);
+    let rows = unlogged(db).await?;
+    for (row, intent_logged) in &rows {
+        if !intent_logged {
+            batch.intent(row).map_err(no_text)?;
+        }
+        batch.outcome(row).map_err(no_text)?;
+        mark(db, row.id).await?;
+    }
+    gather_turned_away(db, &mut batch, now).await?;
+    let entries: Vec<Entry> = batch
+        .into_leaves()
+        .into_iter()
+        .map(|(salt, event)| Entry {
+            salt: Some(salt),
+            event,
+        })
+        .collect();
+    let head = log::append(db, signer, now.0, &entries).await?;
+    Ok(Sealing {
+        leaves: entries.len(),
+        more: i64::try_from(rows.len()).unwrap_or(i64::MAX) >= SEAL_ROWS,
+        head,
+    })
+}
+
+/// Rows with an event that is no leaf yet, and whether their intent is one. Each half of the union
+/// has a partial index of its own: the table grows, what is unlogged does not.
+async fn unlogged(db: &mut Conn) -> sqlx::Result<Vec<(Row, bool)>> {
+    let rows = query!(
+        r#"SELECT id AS "id!: Vec<u8>", grant_sub AS "grant_sub!: String",
+                  scope AS "scope!: String", dialect AS "dialect!: String",
+                  route AS "route!: String", model AS "model!: String", gate AS "gate?: String",
+                  targets AS "targets!: String", started_at AS "started_at!: i64",
+                  held AS "held!: i64", outcome AS "outcome?: String",
+                  reason AS "reason?: String", status AS "status?: i64",
+                  upstream AS "upstream?: String", served_model AS "served_model?: String",
+                  input_tokens AS "input_tokens?: i64", output_tokens AS "output_tokens?: i64",
+                  cache_read AS "cache_read?: i64", cache_write AS "cache_write?: i64",
+                  charged AS "charged?: i64", ended_at AS "ended_at?: i64",
+                  intent_logged AS "intent_logged!: bool"
+           FROM journal
+           WHERE id IN (SELECT id FROM journal WHERE NOT intent_logged
+                        UNION
+                        SELECT id FROM journal WHERE NOT outcome_logged AND outcome IS NOT NULL
+                        LIMIT $1)"#,
+        SEAL_ROWS
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let tokens = row.input_tokens.map(|input| Tokens {
+                input: count(Some(input)),
+                output: count(row.output_tokens),
+                cache_read: count(row.cache_read),
+                cache_write: count(row.cache_write),
+            });
+            let ended = row.outcome.map(|outcome| Ended {
+                outcome,
+                reason: row.reason,
+                status: row.status,
+                upstream: row.upstream,
+                served_model: row.served_model,
+                tokens,
+                charged: row.charged,
+                at: UnixMillis(row.ended_at.unwrap_or(row.started_at)),
+            });
+            let journal = Row {
+                id: request_id(row.id)?,
+                grant: row.grant_sub,
+                scope: row.scope,
+                dialect: row.dialect,
+                route: row.route,
+                model: row.model,
+                gate: row.gate,
+                targets: row.targets,
+                started_at: UnixMillis(row.started_at),
+                held: row.held,
+                ended,
+            };
+            Ok((journal, row.intent_logged))
+        })
+        .collect()
+}
+
+async fn mark(db: &mut Conn, id: RequestId) -> sqlx::Result<()> {
+    query!(
+        "UPDATE journal
+         SET intent_logged = TRUE, outcome_logged = (outcome IS NOT NULL)
+         WHERE id = $1",
+        id.as_bytes().as_slice(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// One event for each reason of each minute that is over.
+async fn gather_turned_away(db: &mut Conn, batch: &mut Batch, now: UnixMillis) -> sqlx::Result<()> {
+    let this_minute = now.0.saturating_sub(now.0.rem_euclid(60_000));
+    let rows = query!(
+        r#"SELECT minute AS "minute!: i64", reason AS "reason!: String", n AS "n!: i64",
+                  logged AS "logged!: i64"
+           FROM turned_away
+           WHERE n > logged AND minute < $1"#,
+        this_minute,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in rows {
+        let more = row.n.saturating_sub(row.logged);
+        batch
+            .turned_away(UnixMillis(row.minute), &row.reason, more)
+            .map_err(no_text)?;
+        query!(
+            "UPDATE turned_away
+             SET logged = $3
+             WHERE minute = $1 AND reason = $2",
+            row.minute,
+            row.reason,
+            row.n,
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The id that a column holds.
+pub(crate) fn request_id(bytes: Vec<u8>) -> sqlx::Result<RequestId> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| corrupt("a request id is not 16 bytes"))?;
+    Ok(RequestId::from_bytes(bytes))
+}
+
+fn count(column: Option<i64>) -> u64 {
+    column.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+}
+
+fn no_text(cause: bauta_audit::canonical::CanonicalError) -> sqlx::Error {
+    sqlx::Error::Encode(Box::new(cause))
+}
