@@ -1,0 +1,304 @@
+//! Predicates and tags: where vendor data ends.
+//!
+//! What goes in is evidence, in a type that cannot be stored or printed. What comes out is an
+//! attestation: results, a month, an expiry, a commitment, a signature.
+
+use std::collections::BTreeMap;
+
+use bauta_audit::canonical;
+use bauta_token::{keys::SigningKey, scope::Name, units::UnixDay};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+use crate::ports::{
+    AttestationId, MemberId,
+    people::{AttestationRow, AttestationState},
+};
+
+/// A statement about a person that a policy may ask for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Predicate {
+    /// There is such a person, and it is the one who signed in.
+    PersonVerified,
+    /// That person is 18 or older.
+    #[serde(rename = "age_over_18")]
+    AgeOver18,
+    /// The document had not expired when it was checked.
+    DocumentUnexpired,
+    /// The face was alive and the one on the document.
+    LivenessChecked,
+    /// The name was looked for on sanctions lists and not found.
+    SanctionsClear,
+}
+
+impl Predicate {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::PersonVerified,
+        Self::AgeOver18,
+        Self::DocumentUnexpired,
+        Self::LivenessChecked,
+        Self::SanctionsClear,
+    ];
+
+    /// As configuration and records write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PersonVerified => "person_verified",
+            Self::AgeOver18 => "age_over_18",
+            Self::DocumentUnexpired => "document_unexpired",
+            Self::LivenessChecked => "liveness_checked",
+            Self::SanctionsClear => "sanctions_clear",
+        }
+    }
+}
+
+/// True, false, or not known. Not known satisfies nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth")]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody knows.
+    #[default]
+    Undetermined,
+}
+
+impl Truth {
+    /// True only when both are; false when one is.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::True, Self::True) => Self::True,
+            (Self::False, _) | (_, Self::False) => Self::False,
+            _ => Self::Undetermined,
+        }
+    }
+
+    /// Whether it is known to hold.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::True)
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(known: bool) -> Self {
+        if known { Self::True } else { Self::False }
+    }
+}
+
+/// `true`, `false` or `"undetermined"`.
+impl Serialize for Truth {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::True => to.serialize_bool(true),
+            Self::False => to.serialize_bool(false),
+            Self::Undetermined => to.serialize_str("undetermined"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Truth {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Truth;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false or \"undetermined\"")
+            }
+            fn visit_bool<E: de::Error>(self, known: bool) -> Result<Truth, E> {
+                Ok(known.into())
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Truth, E> {
+                (text == "undetermined")
+                    .then_some(Truth::Undetermined)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
+}
+
+/// What a policy said about a member, at one version.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It may pass.
+    Eligible,
+    /// It may not.
+    Ineligible,
+    /// Nobody knows, so it may not.
+    Undetermined,
+}
+
+impl Outcome {
+    /// As records write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Eligible => "eligible",
+            Self::Ineligible => "ineligible",
+            Self::Undetermined => "undetermined",
+        }
+    }
+}
+
+impl From<Truth> for Outcome {
+    fn from(truth: Truth) -> Self {
+        match truth {
+            Truth::True => Self::Eligible,
+            Truth::False => Self::Ineligible,
+            Truth::Undetermined => Self::Undetermined,
+        }
+    }
+}
+
+/// The result of one policy at one version. Results are kept, inputs are not.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eligibility {
+    /// Which policy.
+    pub policy: Name,
+    /// Which wording.
+    pub policy_version: Name,
+    /// SHA-256 of the wording.
+    pub policy_hash: String,
+    /// All of it, as if every part were in force.
+    pub result: Outcome,
+    /// Its rule on nationality alone.
+    pub nationality: Outcome,
+    /// SHA-256 of that rule; a later version with the same rule keeps the result.
+    pub nationality_rule: Option<String>,
+    /// On what the nationality part rests.
+    pub basis: Basis,
+}
+
+/// On what a result rests.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Basis {
+    /// The nationality in a passport.
+    PassportNationality,
+    /// Officers of the employer, together with trade counsel.
+    EmployerAssessment,
+    /// The policy has no rule on nationality.
+    NotRequired,
+    /// There was nothing to rest on.
+    Nothing,
+}
+
+/// The minimal record: all that is kept of a verification. Without a subject; the signature binds
+/// it to its member.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of this form.
+    pub v: u8,
+    /// Its id.
+    pub att_id: AttestationId,
+    /// Who looked.
+    pub vendor: String,
+    /// `production`, `sandbox` or `simulated`.
+    pub vendor_env: String,
+    /// How.
+    pub method: String,
+    /// How sure that makes one. Organisation-defined unless the vendor was assessed.
+    pub assurance: String,
+    /// What was found.
+    pub predicates: BTreeMap<Predicate, Truth>,
+    /// What the policies of that day said.
+    pub eligibility: Vec<Eligibility>,
+    /// `YYYY-MM`.
+    pub verified_on: String,
+    /// `YYYY-MM-DD`, always the end of a month.
+    pub expires_on: String,
+    /// HMAC-SHA-256 under a nonce that is kept apart.
+    pub evidence_commitment: String,
+    /// What the member was told, and when.
+    pub consent: Option<Consent>,
+    /// The key that signed.
+    pub issuer_kid: String,
+}
+
+/// The notice a member agreed to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// Which wording.
+    pub notice_version: String,
+    /// `YYYY-MM-DD`.
+    pub at: String,
+}
+
+impl Record {
+    /// Signs the record for `member`.
+    ///
+    /// # Errors
+    ///
+    /// [`AttestError::Form`] when it has no canonical text.
+    pub(crate) fn sign(
+        &self,
+        member: MemberId,
+        days: (UnixDay, UnixDay),
+        key: &SigningKey,
+    ) -> Result<AttestationRow, AttestError> {
+        let value = serde_json::to_value(self).map_err(|_| AttestError::Form)?;
+        let record = canonical::to_string(&value).map_err(|_| AttestError::Form)?;
+        let signature = key.sign(&signed_bytes(member, &record));
+        Ok(AttestationRow {
+            attestation: self.att_id,
+            member,
+            state: AttestationState::Valid,
+            verified_on: days.0,
+            expires_on: days.1,
+            record,
+            signature,
+        })
+    }
+
+    /// Reads a row back, if this key signed it for this member.
+    ///
+    /// # Errors
+    ///
+    /// [`AttestError::Signature`] when it was changed, or moved from another member.
+    pub(crate) fn open(row: &AttestationRow, public: &[u8; 32]) -> Result<Self, AttestError> {
+        UnparsedPublicKey::new(&ED25519, public)
+            .verify(&signed_bytes(row.member, &row.record), &row.signature)
+            .map_err(|_| AttestError::Signature)?;
+        let record: Self = serde_json::from_str(&row.record).map_err(|_| AttestError::Form)?;
+        // The columns are for searching; the record is what was signed.
+        let fits =
+            record.att_id == row.attestation && record.expires_on == row.expires_on.to_string();
+        if fits {
+            Ok(record)
+        } else {
+            Err(AttestError::Signature)
+        }
+    }
+}
+
+/// The member is part of what is signed and no part of what is kept in the record.
+fn signed_bytes(member: MemberId, record: &str) -> Vec<u8> {
+    format!("bauta/attestation/v1\n{member}\n{record}").into_bytes()
+}
+
+/// Why there is no attestation.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AttestError {
+    /// It is not of the form this version writes.
+    #[error("an attestation is not of a known form")]
+    Form,
+    /// It was changed, or is another member's.
+    #[error("the signature of an attestation does not hold")]
+    Signature,
+}

@@ -1,0 +1,537 @@
+//! Settings of the identity plane: one documented struct per section of `bauta.toml`.
+//!
+//! Sections that name secrets are generic over how one is written. The server reads them with its
+//! reference type, resolves every reference and hands the plane [`SecretText`]: a plane never reads
+//! the environment or a file.
+
+use std::collections::BTreeMap;
+
+use bauta_token::scope::{Budget, ModelName, Name, Privacy, Rate, Terms};
+use serde::Deserialize;
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+mod time;
+
+pub use self::time::{Instant, Span, instant};
+use crate::attest::{Predicate, Truth};
+
+/// All settings of the plane, resolved.
+pub struct Settings {
+    /// Where members, vendors and the identity provider reach this plane. Origin only, no path.
+    pub public_url: Url,
+    /// Where tokens are used; the only audience they name.
+    pub gateway_url: Url,
+    /// What may be accepted as proof.
+    pub environment: Environment,
+    /// The corporate identity provider.
+    pub sso: Sso<SecretText>,
+    /// The token endpoints.
+    pub oauth: Oauth,
+    /// Who may verify a person, in the order offered.
+    pub verifiers: Vec<VerifierConfig<SecretText>>,
+    /// Eligibility rules by name.
+    pub policies: BTreeMap<Name, PolicyConfig>,
+    /// What tokens may be used for.
+    pub scopes: Vec<ScopeRule>,
+    /// The upstreams that a pseudonym is made for: their names, nothing else.
+    pub providers: Vec<Name>,
+}
+
+impl Settings {
+    /// The rule of the scope called `name`.
+    #[must_use]
+    pub fn scope(&self, name: &Name) -> Option<&ScopeRule> {
+        self.scopes.iter().find(|rule| rule.name == *name)
+    }
+}
+
+/// A secret that somebody wrote down: an API key, a client secret. Says nothing when printed.
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes a resolved secret.
+    #[must_use]
+    pub const fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for the one place that sends or checks it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether checks that prove nothing are accepted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Environment {
+    /// Only a real check counts.
+    #[default]
+    Production,
+    /// Sandbox and simulated checks count, and everything made from them says so.
+    Development,
+}
+
+/// `[sso]`: the corporate identity provider, OpenID Connect.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Sso<S> {
+    /// Its issuer, byte for byte as its discovery document and ID tokens write it.
+    pub issuer: String,
+    /// What it calls Bauta.
+    pub client_id: String,
+    /// Proves that it is Bauta that asks; sent with HTTP Basic.
+    pub client_secret: S,
+    /// What is asked for. Never `email` or `profile`: what does not arrive cannot leak.
+    #[serde(default = "defaults::scopes")]
+    pub scopes: Vec<String>,
+    /// The claim that lists groups.
+    #[serde(default = "defaults::groups_claim")]
+    pub groups_claim: String,
+    /// The claim that names a person for good. Entra: `oid`, since its `sub` differs per application.
+    #[serde(default = "defaults::subject_claim")]
+    pub subject_claim: String,
+    /// The SCIM attribute that carries the same value.
+    #[serde(default = "defaults::scim_subject")]
+    pub scim_subject: String,
+    /// When set, the only tenant (`tid`) whose tokens are taken.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// Roles and the groups that give them.
+    #[serde(default)]
+    pub roles: Roles,
+    /// A session nobody uses ends after this.
+    #[serde(default = "defaults::idle")]
+    pub session_idle: Span,
+    /// Every session ends after this.
+    #[serde(default = "defaults::absolute")]
+    pub session_absolute: Span,
+    /// Who has not signed in for this long gets no more tokens: what the groups opened is judged at
+    /// sign-in, and this bounds how old that judgement may be.
+    #[serde(default = "defaults::rights")]
+    pub rights_max_age: Span,
+}
+
+impl<S> Sso<S> {
+    /// The same section with its secret resolved by `f`.
+    ///
+    /// # Errors
+    ///
+    /// What `f` says.
+    pub fn resolve<T, E>(self, mut f: impl FnMut(S) -> Result<T, E>) -> Result<Sso<T>, E> {
+        Ok(Sso {
+            client_secret: f(self.client_secret)?,
+            issuer: self.issuer,
+            client_id: self.client_id,
+            scopes: self.scopes,
+            groups_claim: self.groups_claim,
+            subject_claim: self.subject_claim,
+            scim_subject: self.scim_subject,
+            tenant: self.tenant,
+            roles: self.roles,
+            session_idle: self.session_idle,
+            session_absolute: self.session_absolute,
+            rights_max_age: self.rights_max_age,
+        })
+    }
+}
+
+/// `[sso.roles]`: a person may hold several.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Roles {
+    /// Runs the system.
+    #[serde(default)]
+    pub admin: Vec<String>,
+    /// Vouches for people and opens cases.
+    #[serde(default)]
+    pub officer: Vec<String>,
+    /// Reads and exports the log, and can issue nothing.
+    #[serde(default)]
+    pub auditor: Vec<String>,
+}
+
+/// `[oauth]`: how clients get tokens.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Oauth {
+    /// Whether the device flow exists: it is what phishing kits use.
+    pub device: DeviceFlow,
+    /// How long a retried refresh still gets the same successor.
+    pub refresh_grace: Span,
+    /// A refresh family nobody used for this long has ended.
+    pub refresh_idle: Span,
+}
+
+impl Default for Oauth {
+    fn default() -> Self {
+        Self {
+            device: DeviceFlow::Off,
+            refresh_grace: Span::seconds(10),
+            refresh_idle: Span::seconds(30 * 86_400),
+        }
+    }
+}
+
+/// Whether `/oauth/device_authorization` answers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DeviceFlow {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Only for the Claude gateway protocol.
+    Gateway,
+    /// For every client.
+    On,
+}
+
+/// `[[verifier]]`: who checks, once, that a person is one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum VerifierConfig<S> {
+    /// Persona: photo ID and selfie.
+    Persona(PersonaConfig<S>),
+    /// Two officers in person.
+    Officer(OfficerConfig),
+}
+
+impl<S> VerifierConfig<S> {
+    /// The same section with its secrets resolved by `f`.
+    ///
+    /// # Errors
+    ///
+    /// What `f` says.
+    pub fn resolve<T, E>(
+        self,
+        mut f: impl FnMut(S) -> Result<T, E>,
+    ) -> Result<VerifierConfig<T>, E> {
+        Ok(match self {
+            Self::Persona(persona) => VerifierConfig::Persona(PersonaConfig {
+                api_key: f(persona.api_key)?,
+                webhook_secret: f(persona.webhook_secret)?,
+                webhook_secret_old: persona.webhook_secret_old.map(f).transpose()?,
+                template: persona.template,
+                api_base: persona.api_base,
+                version: persona.version,
+                environment: persona.environment,
+                redact_after: persona.redact_after,
+                valid_for: persona.valid_for,
+                tolerance: persona.tolerance,
+                attempts_per_day: persona.attempts_per_day,
+            }),
+            Self::Officer(officer) => VerifierConfig::Officer(officer),
+        })
+    }
+}
+
+/// A `[[verifier]]` of kind `persona`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PersonaConfig<S> {
+    /// The inquiry template, `itmpl_...`.
+    pub template: String,
+    /// A key with `inquiry.read`, `inquiry.write`, `verification.read` and nothing else.
+    pub api_key: S,
+    /// Signs the vendor's webhooks, `wbhsec_...`.
+    pub webhook_secret: S,
+    /// The one before it, while the vendor rotates.
+    #[serde(default = "Option::default")]
+    pub webhook_secret_old: Option<S>,
+    /// Where the API is.
+    #[serde(default = "defaults::persona_base")]
+    pub api_base: Endpoint,
+    /// The `Persona-Version` that is sent: without one the key's dashboard setting decides.
+    #[serde(default = "defaults::persona_version")]
+    pub version: String,
+    /// Which environment the key belongs to. Persona's answers do not always say.
+    #[serde(default)]
+    pub environment: VendorEnvironment,
+    /// Evidence is redacted at the vendor this long after the decision; at most 30 days.
+    #[serde(default = "defaults::redact_after")]
+    pub redact_after: Span,
+    /// How long an attestation lasts, at most; never past the document's own expiry.
+    #[serde(default = "defaults::valid_for")]
+    pub valid_for: Span,
+    /// How far a webhook's timestamp may be from now, both ways.
+    #[serde(default = "defaults::tolerance")]
+    pub tolerance: Span,
+    /// How many inquiries one member may begin in 24 hours.
+    #[serde(default = "defaults::attempts")]
+    pub attempts_per_day: u32,
+}
+
+/// Where something is called: https, or http on loopback; no user, query or fragment.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// `None` when it may not be called.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        (plain && is_safe(&url)).then_some(Self(url))
+    }
+
+    /// The URL.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The URL of a path below it, segment by segment: nothing in a segment can leave its place.
+    #[must_use]
+    pub fn join(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a URL must be https, or http on 127.0.0.1, ::1 or localhost")
+    }
+}
+
+/// Whether `url` is https, or http that does not leave the machine.
+pub(crate) fn is_safe(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
+/// Whether a vendor really looked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum VendorEnvironment {
+    /// It did.
+    #[default]
+    Production,
+    /// Its sandbox: no check is performed.
+    Sandbox,
+    /// Not the vendor at all, but a simulator of it.
+    Simulated,
+}
+
+/// A `[[verifier]]` of kind `officer`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct OfficerConfig {
+    /// What two officers may vouch for.
+    #[serde(default = "defaults::officer_predicates")]
+    pub predicates: Vec<Predicate>,
+    /// How long an attestation lasts.
+    #[serde(default = "defaults::valid_for")]
+    pub valid_for: Span,
+    /// The second approval must follow the first within this time.
+    #[serde(default = "defaults::second_within")]
+    pub second_within: Span,
+}
+
+/// `[policy.NAME]`: who is eligible, at one dated version.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Names this wording.
+    pub version: Name,
+    /// What must be true, and known to be.
+    pub requires: Vec<Predicate>,
+    /// From when the gateway wants this version and no older one. Absent: from adoption on.
+    #[serde(default)]
+    pub effective_from: Option<Instant>,
+    /// A rule on nationality, never on issuing country or place of birth.
+    #[serde(default)]
+    pub nationality: Option<NationalityRule>,
+}
+
+/// Who may pass, by nationality. Evaluated once, while the evidence is in memory.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct NationalityRule {
+    /// ISO 3166-1 alpha-2 codes that may not pass.
+    #[serde(default)]
+    pub deny: Vec<Country>,
+    /// When not empty, the only codes that may pass.
+    #[serde(default)]
+    pub allow: Vec<Country>,
+    /// Before this instant the rule satisfies everybody. Absent: always in force.
+    #[serde(default)]
+    pub effective_from: Option<Instant>,
+    /// What a nationality nobody knows means. There is one answer.
+    #[serde(default)]
+    pub undetermined: Undetermined,
+}
+
+/// What an undetermined result means: never eligible.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Undetermined {
+    /// The gate stays closed.
+    #[default]
+    Ineligible,
+}
+
+/// Two upper-case letters of ISO 3166-1, as a rule names them. Never a person's.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// `None` when it is not two letters; case is folded.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        letters
+            .iter()
+            .all(u8::is_ascii_alphabetic)
+            .then(|| Self(letters.map(|letter| letter.to_ascii_uppercase())))
+    }
+
+    /// As written in a rule.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for Country {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a country is two letters of ISO 3166-1, such as \"IT\"")
+    }
+}
+
+/// `[[scope]]`: what a token may be used for and who may ask for it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeRule {
+    /// Its name.
+    pub name: Name,
+    /// How much can ever be linked.
+    #[serde(default)]
+    pub privacy: Privacy,
+    /// What may be asked.
+    pub models: Vec<ModelName>,
+    /// Who may ask for it; empty means every member.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// How long an access token lives, at most one hour.
+    #[serde(default = "defaults::token_ttl")]
+    pub token_ttl: Span,
+    /// How long a labelled token for tools lives at most. Absent: there are none.
+    #[serde(default)]
+    pub max_label_ttl: Option<Span>,
+    /// What a grant may spend.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// How often a grant may ask.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// Whether logins by device code may have it.
+    #[serde(default = "defaults::yes")]
+    pub device: bool,
+}
+
+impl ScopeRule {
+    /// What the manifest publishes of it.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            name: self.name.clone(),
+            privacy: self.privacy,
+            models: self.models.clone(),
+            budget: self.budget,
+            rate: self.rate,
+        }
+    }
+}
+
+impl PolicyConfig {
+    /// Whether `known` satisfies all that is required. What is not known satisfies nothing.
+    #[must_use]
+    pub fn requirements(&self, known: &BTreeMap<Predicate, Truth>) -> Truth {
+        self.requires
+            .iter()
+            .map(|predicate| known.get(predicate).copied().unwrap_or_default())
+            .fold(Truth::True, Truth::and)
+    }
+}
+
+mod defaults {
+    use super::{Endpoint, Predicate, Span};
+
+    pub(super) fn scopes() -> Vec<String> {
+        vec!["openid".to_owned(), "groups".to_owned()]
+    }
+    pub(super) fn groups_claim() -> String {
+        "groups".to_owned()
+    }
+    pub(super) fn subject_claim() -> String {
+        "sub".to_owned()
+    }
+    pub(super) fn scim_subject() -> String {
+        "externalId".to_owned()
+    }
+    pub(super) const fn idle() -> Span {
+        Span::seconds(3_600)
+    }
+    pub(super) const fn absolute() -> Span {
+        Span::seconds(12 * 3_600)
+    }
+    pub(super) const fn rights() -> Span {
+        Span::seconds(90 * 86_400)
+    }
+    #[expect(clippy::expect_used, reason = "a constant that a test reads")]
+    pub(super) fn persona_base() -> Endpoint {
+        Endpoint::parse("https://api.withpersona.com/api/v1").expect("a URL")
+    }
+    pub(super) fn persona_version() -> String {
+        "2025-12-08".to_owned()
+    }
+    pub(super) const fn redact_after() -> Span {
+        Span::seconds(86_400)
+    }
+    pub(super) const fn valid_for() -> Span {
+        Span::seconds(365 * 86_400)
+    }
+    pub(super) const fn tolerance() -> Span {
+        Span::seconds(300)
+    }
+    pub(super) const fn attempts() -> u32 {
+        5
+    }
+    pub(super) fn officer_predicates() -> Vec<Predicate> {
+        vec![Predicate::PersonVerified, Predicate::AgeOver18]
+    }
+    pub(super) const fn second_within() -> Span {
+        Span::seconds(7 * 86_400)
+    }
+    pub(super) const fn token_ttl() -> Span {
+        Span::seconds(3_600)
+    }
+    pub(super) const fn yes() -> bool {
+        true
+    }
+}

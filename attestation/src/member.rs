@@ -1,0 +1,176 @@
+//! A member's states and their only transitions, and what is shown of it.
+
+use std::collections::BTreeMap;
+
+use bauta_audit::store::StoreError;
+use bauta_token::{
+    scope::{Gate, Name},
+    units::{UnixDay, UnixMillis},
+};
+use std::collections::BTreeSet;
+
+use crate::{
+    Plane,
+    attest::{Predicate, Record, Truth},
+    ports::{
+        AttestationId, MemberId, Role,
+        people::{MemberState, RedactionState, StandingRow, VerificationState},
+    },
+    qualify::QualifyError,
+};
+
+/// What the portal shows of a member.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Who.
+    pub member: MemberId,
+    /// Whether it may go on.
+    pub state: MemberState,
+    /// Why not: a code.
+    pub reason: Option<String>,
+    /// Roles held.
+    pub roles: BTreeSet<Role>,
+    /// Scopes that may be asked for once verified.
+    pub scopes: BTreeSet<Name>,
+    /// Day of the first sign-in.
+    pub joined: UnixDay,
+    /// Day of the last sign-in.
+    pub signed_in: UnixDay,
+    /// What is attested, if it counts now.
+    pub verified: Option<Verified>,
+    /// Why nothing counts, when something is there.
+    pub expired: bool,
+    /// The newest attempt to verify.
+    pub attempt: Option<Attempt>,
+    /// How many officers have vouched and wait for a second.
+    pub vouched: u32,
+    /// Every policy there is, and what it says of this member.
+    pub gates: Vec<GateStanding>,
+}
+
+/// What is attested of a member.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The attestation.
+    pub attestation: AttestationId,
+    /// Who looked.
+    pub vendor: String,
+    /// `production`, `sandbox` or `simulated`.
+    pub environment: String,
+    /// How.
+    pub method: String,
+    /// `YYYY-MM`.
+    pub verified_on: String,
+    /// The last day it is valid.
+    pub valid_until: UnixDay,
+    /// What was found.
+    pub predicates: BTreeMap<Predicate, Truth>,
+    /// The signed record, as it is stored.
+    pub record: String,
+}
+
+/// How far the newest attempt came.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// With whom.
+    pub vendor: String,
+    /// How far.
+    pub state: VerificationState,
+    /// Day it began.
+    pub began: UnixDay,
+    /// Whether the vendor still holds evidence.
+    pub redaction: RedactionState,
+}
+
+/// What a policy says of a member.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct GateStanding {
+    /// Policy and version.
+    pub gate: Gate,
+    /// Whether it is satisfied, judged at the later of now and the date it takes effect.
+    pub result: Truth,
+    /// From when it counts.
+    pub effective_from: UnixMillis,
+    /// From when a rule on nationality will close it to this member.
+    pub closes_at: Option<UnixMillis>,
+}
+
+impl Plane {
+    /// What the portal shows of `member`; `None` when there is no such member.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    pub async fn standing(&self, member: MemberId) -> Result<Option<Standing>, StoreError> {
+        let now = self.clock.now();
+        Ok(self
+            .store
+            .standing(member)
+            .await?
+            .map(|row| self.show(row, now)))
+    }
+
+    fn show(&self, row: StandingRow, now: UnixMillis) -> Standing {
+        let attested = self.attested(&row, now);
+        let expired = matches!(attested, Err(QualifyError::Expired));
+        let attested = attested.ok();
+        let gates = self.gate_standings(attested.as_ref().map(|(_, record)| record), now);
+        let verified = attested.map(|(row, record)| Verified {
+            attestation: row.attestation,
+            vendor: record.vendor,
+            environment: record.vendor_env,
+            method: record.method,
+            verified_on: record.verified_on,
+            valid_until: row.expires_on,
+            predicates: record.predicates,
+            record: row.record.clone(),
+        });
+        Standing {
+            member: row.member.member,
+            state: row.member.state,
+            reason: row.member.reason,
+            roles: row.member.rights.roles,
+            scopes: self.open_scopes(row.member.rights.scopes),
+            joined: row.member.joined,
+            signed_in: row.member.signed_in,
+            verified,
+            expired,
+            attempt: row.verification.map(|attempt| Attempt {
+                vendor: attempt.vendor,
+                state: attempt.state,
+                began: attempt.began,
+                redaction: attempt.redaction,
+            }),
+            vouched: row.vouched,
+            gates,
+        }
+    }
+
+    /// Of the scopes kept, those there still are, and those open to every member.
+    fn open_scopes(&self, kept: BTreeSet<Name>) -> BTreeSet<Name> {
+        let still = kept
+            .into_iter()
+            .filter(|name| self.scopes.contains_key(name));
+        let for_all = self.scopes.values().filter(|rule| rule.groups.is_empty());
+        still.chain(for_all.map(|rule| rule.name.clone())).collect()
+    }
+
+    fn gate_standings(&self, record: Option<&Record>, now: UnixMillis) -> Vec<GateStanding> {
+        self.policies
+            .all()
+            .map(|policy| {
+                let at = now.max(policy.effective_from());
+                GateStanding {
+                    gate: policy.gate(),
+                    result: record.map_or(Truth::Undetermined, |record| policy.judge(record, at)),
+                    effective_from: policy.effective_from(),
+                    closes_at: record.and_then(|record| policy.turns_against(record, at)),
+                }
+            })
+            .collect()
+    }
+}
