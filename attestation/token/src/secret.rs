@@ -215,4 +215,4 @@ const SUM_LETTERS: usize = 6;
 const LETTERS: usize = BITS_LETTERS + SUM_LETTERS;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
