@@ -28,7 +28,9 @@ impl Tile {
     #[must_use]
     pub fn of_log(level: u8, index: u64, size: u64) -> Option<Self> {
         let first = index.checked_mul(u64::from(FULL))?;
-        let width = hashes(level, size)?.checked_sub(first)?.min(u64::from(FULL));
+        let width = hashes(level, size)?
+            .checked_sub(first)?
+            .min(u64::from(FULL));
         let width = u16::try_from(width).ok().filter(|width| *width > 0)?;
         Some(Self {
             level,
@@ -77,7 +79,10 @@ impl Tile {
 impl fmt::Display for Tile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.index.to_string();
-        let digits = format!("{digits:0>width$}", width = digits.len().div_ceil(3) * 3);
+        let digits = format!(
+            "{digits:0>width$}",
+            width = digits.len().next_multiple_of(3)
+        );
         write!(f, "tile/{}/", self.level)?;
         for (at, digit) in digits.char_indices() {
             if at % 3 == 0 && at > 0 {

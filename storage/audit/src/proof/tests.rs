@@ -1,3 +1,8 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the definitions are copied as RFC 6962 writes them"
+)]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

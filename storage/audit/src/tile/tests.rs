@@ -85,7 +85,10 @@ fn a_tile_above_holds_the_roots_of_the_tiles_below() {
         .map(|bytes| Hash(bytes.try_into().unwrap()))
         .collect();
     while level.len() > 1 {
-        level = level.chunks(2).map(|two| node_hash(&two[0], &two[1])).collect();
+        level = level
+            .chunks(2)
+            .map(|two| node_hash(&two[0], &two[1]))
+            .collect();
     }
     assert_eq!(above[32..], level[0].0);
 }
@@ -100,7 +103,13 @@ fn a_narrower_tile_stays_and_a_wider_one_is_not_there_yet() {
     };
     log.append(&signer, &[entry.clone(), entry]);
 
-    assert_eq!(ready(tile(0, 0, 1).contents(&log)).unwrap().unwrap().len(), 32);
-    assert_eq!(ready(tile(0, 0, 2).contents(&log)).unwrap().unwrap().len(), 64);
+    assert_eq!(
+        ready(tile(0, 0, 1).contents(&log)).unwrap().unwrap().len(),
+        32
+    );
+    assert_eq!(
+        ready(tile(0, 0, 2).contents(&log)).unwrap().unwrap().len(),
+        64
+    );
     assert_eq!(ready(tile(0, 0, 3).contents(&log)).unwrap(), None);
 }
