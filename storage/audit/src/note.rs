@@ -20,7 +20,7 @@ pub struct Signer {
 
 impl Signer {
     /// The key whose private half is `seed`, named `origin`. `None` when `origin` cannot name a
-    /// key: it must be 1 to 255 bytes without spaces, controls or `+`, and not start with `{`.
+    /// key: it must be 1 to 255 printable ASCII characters without spaces or `+`, and not start with `{`.
     #[must_use]
     pub fn new(origin: &str, seed: &[u8; 32]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
@@ -80,12 +80,9 @@ pub struct Verifier {
 
 impl Verifier {
     fn new(name: &str, key: [u8; 32]) -> Result<Self, NoteError> {
-        let allowed = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
-        if name.is_empty()
-            || name.len() > 255
-            || name.starts_with('{')
-            || !name.chars().all(allowed)
-        {
+        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'+';
+        let length = 1..=255;
+        if !length.contains(&name.len()) || name.starts_with('{') || !name.bytes().all(allowed) {
             return Err(NoteError::Key);
         }
         let mut preimage = Vec::from(name.as_bytes());

@@ -160,13 +160,14 @@ fn a_name_that_would_break_a_line_names_no_key() {
         "a b",
         "a+b",
         "a\nb",
-        "a\u{2028}b",
+        "a\u{202e}b",
+        "bücher.example",
         "{a",
         &"a".repeat(256),
     ] {
         assert!(Signer::new(name, &[1; 32]).is_none(), "{name:?}");
     }
-    assert!(Signer::new("bücher.example/log", &[1; 32]).is_some());
+    assert!(Signer::new("books.example/log", &[1; 32]).is_some());
 }
 
 #[test]
