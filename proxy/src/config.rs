@@ -1,0 +1,385 @@
+//! The `[[upstream]]` and `[[model]]` tables of `bauta.toml`, and what they become.
+//!
+//! A configuration is hostile input: it is checked whole at load, and what is built from it
+//! (authorities, paths) is constant from then on. Nothing of a request ever reaches a URI.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use bauta_token::scope::{ModelName, Name};
+use http::{Uri, uri::Scheme};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{admit::Route, dialect::Dialect, price::Price};
+
+/// One `[[upstream]]`: a place that answers model requests.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct UpstreamConfig {
+    /// What targets call it, and what `bauta-served-by` shows.
+    pub name: Name,
+    /// Whose pseudonym it sees; its own name when left out. Two doors of one provider share one.
+    pub provider: Option<Name>,
+    /// Which wire format it speaks.
+    pub dialect: Dialect,
+    /// `https` anywhere, `http` only on loopback. As an SDK takes it: for `anthropic` without
+    /// `/v1`, for `openai` with its version (`/v1` when there is no path at all).
+    pub base_url: String,
+    /// What we show to it. A local server may need none.
+    pub credential: Option<SecretSource>,
+    /// What becomes of the `metadata` a client sets in the `openai` dialect. It is free text and
+    /// often names a customer or a colleague.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// Where the pseudonym goes when the client names no end user.
+    #[serde(default)]
+    pub end_user: EndUser,
+}
+
+impl UpstreamConfig {
+    /// Whose pseudonym this upstream sees.
+    #[must_use]
+    pub fn provider(&self) -> &Name {
+        self.provider.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Where it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`BaseUrlError`] when the URL is not one this gateway may call.
+    pub fn endpoint(&self) -> Result<Endpoint, BaseUrlError> {
+        Endpoint::parse(self.dialect, &self.base_url)
+    }
+}
+
+/// What becomes of `metadata` in the `openai` dialect.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Metadata {
+    /// Emptied.
+    #[default]
+    Drop,
+    /// Sent as it came: the operator answers for what clients write into it.
+    Keep,
+}
+
+/// Where the pseudonym goes when the client names no end user. A value of the client's is replaced
+/// in any case.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndUser {
+    /// Where the dialect keeps it: `metadata.user_id`, `safety_identifier`, or `user` for
+    /// embeddings.
+    #[default]
+    Standard,
+    /// `user`, for servers that speak the `openai` dialect of old.
+    User,
+    /// Nowhere, for servers that refuse a field they do not know.
+    Off,
+}
+
+/// Where a secret comes from: `{ env = "NAME" }` or `{ file = "path" }`, never inline.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file that only its owner can read.
+    File(PathBuf),
+}
+
+/// One `[[model]]`: what clients may ask for and who answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelConfig {
+    /// What clients ask for. The exact names at its targets are accepted as well.
+    pub name: ModelName,
+    /// The policy a member must satisfy; anyone with the scope may ask when left out.
+    pub gated_by: Option<Name>,
+    /// Who answers, tried in order.
+    pub targets: Vec<TargetConfig>,
+    /// Who answers when the gate is not satisfied or no target is available. Never gated.
+    #[serde(default)]
+    pub fallback: Vec<TargetConfig>,
+    /// What it costs.
+    pub price: Price,
+    /// The most tokens it writes in one answer; what a request that names no limit may cost.
+    #[serde(default = "max_output")]
+    pub max_output: u32,
+    /// The most tokens it reads at once; what a request that points at something outside its body
+    /// (an image, a file, an earlier answer) may cost.
+    #[serde(default = "context")]
+    pub context: u32,
+}
+
+/// One of the places that answer for a model.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TargetConfig {
+    /// Which upstream.
+    pub upstream: Name,
+    /// What the model is called there.
+    pub model: ModelName,
+    /// What it costs there, when that differs from the model's price.
+    pub price: Option<Price>,
+}
+
+/// Where an upstream answers: scheme, authority and a constant URI per route.
+///
+/// Built once from configuration. No part of a request can change a byte of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    scheme: Scheme,
+    authority: String,
+    base: String,
+}
+
+impl Endpoint {
+    /// Reads a `base_url`.
+    ///
+    /// # Errors
+    ///
+    /// [`BaseUrlError`] names what is wrong with it.
+    pub fn parse(dialect: Dialect, text: &str) -> Result<Self, BaseUrlError> {
+        let uri: Uri = text.parse().map_err(|_| BaseUrlError::Malformed)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(BaseUrlError::Malformed);
+        };
+        if text.contains('#') || uri.query().is_some() || authority.as_str().contains('@') {
+            return Err(BaseUrlError::Extra);
+        }
+        let loopback = host(authority.host())?;
+        match scheme.as_str() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => return Err(BaseUrlError::Plain),
+            _ => return Err(BaseUrlError::Scheme),
+        }
+        Ok(Self {
+            scheme: scheme.clone(),
+            authority: authority.as_str().to_ascii_lowercase(),
+            base: base(dialect, uri.path())?,
+        })
+    }
+
+    /// The URI of `route`, or `None` for a route no upstream serves.
+    #[must_use]
+    pub fn uri(&self, route: Route, beta: bool) -> Option<Uri> {
+        let path = route.upstream_path()?;
+        let query = if beta { "?beta=true" } else { "" };
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.as_str())
+            .path_and_query(format!("{}{path}{query}", self.base))
+            .build()
+            .ok()
+    }
+
+    /// Host and port, as the connection needs them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether the connection is encrypted; it always is off this machine.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+}
+
+/// The path that every route is appended to, without a slash at the end.
+fn base(dialect: Dialect, path: &str) -> Result<String, BaseUrlError> {
+    let path = path.trim_end_matches('/');
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
+    let dotted = path.split('/').any(|part| part == "." || part == "..");
+    if !path.bytes().all(plain) || path.contains("//") || dotted {
+        return Err(BaseUrlError::Path);
+    }
+    match dialect {
+        // Its SDKs append `/v1/messages` themselves; a doubled version is always a mistake.
+        Dialect::Anthropic if path.ends_with("/v1") => Err(BaseUrlError::Version),
+        Dialect::OpenAi if path.is_empty() => Ok("/v1".to_owned()),
+        _ => Ok(path.to_owned()),
+    }
+}
+
+/// Whether `host` is this machine.
+///
+/// An address is taken in its one canonical spelling only: `0x7f.1`, `2130706433` and mapped
+/// IPv6 addresses mean different hosts to different resolvers.
+fn host(host: &str) -> Result<bool, BaseUrlError> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return if refused(address) {
+            Err(BaseUrlError::Address)
+        } else {
+            Ok(address.is_loopback())
+        };
+    }
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    let labels = bare.split('.').all(|label| {
+        (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    });
+    // The last label of a name is never numeric (RFC 1123, section 2.1); one that is would be an
+    // address in a spelling that some parsers read.
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    let numeric = last.bytes().next().is_some_and(|b| b.is_ascii_digit());
+    if !bare.bytes().all(letters) || !labels || numeric || bare.len() > 253 {
+        return Err(BaseUrlError::Host);
+    }
+    Ok(bare.eq_ignore_ascii_case("localhost"))
+}
+
+/// Addresses that are no upstream: link-local (cloud metadata), unspecified, multicast, mapped.
+fn refused(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            first == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            let mapped = matches!(v6.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _]);
+            let tunnelled = matches!(
+                v6.segments(),
+                [0x0064, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..]
+            );
+            v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || tunnelled
+                || (mapped && !v6.is_loopback())
+        }
+    }
+}
+
+/// Why a `base_url` is refused.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum BaseUrlError {
+    /// Not an absolute URL.
+    #[error("base_url is not an absolute URL")]
+    Malformed,
+    /// Neither `https` nor `http`.
+    #[error("base_url is https, or http on loopback")]
+    Scheme,
+    /// Plain `http` to another machine.
+    #[error("base_url is plain http to another machine: use https")]
+    Plain,
+    /// User information, a query or a fragment.
+    #[error("base_url carries a user, a query or a fragment")]
+    Extra,
+    /// Not a host name in its one spelling.
+    #[error("base_url names a host in a spelling that is not canonical")]
+    Host,
+    /// An address that is never an upstream.
+    #[error("base_url names a link-local, mapped or unspecified address")]
+    Address,
+    /// A path with anything but plain segments.
+    #[error("base_url has a path that is not made of plain segments")]
+    Path,
+    /// `/v1` where the route brings its own.
+    #[error("base_url ends in /v1, which the anthropic dialect appends itself")]
+    Version,
+}
+
+const fn max_output() -> u32 {
+    128_000
+}
+
+const fn context() -> u32 {
+    1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_appended_to_the_base_and_to_nothing_else() {
+        let cases = [
+            (Dialect::Anthropic, "https://api.anthropic.com", Route::Messages, "https://api.anthropic.com/v1/messages"),
+            (Dialect::Anthropic, "https://api.example.com/anthropic/", Route::CountTokens, "https://api.example.com/anthropic/v1/messages/count_tokens"),
+            (Dialect::OpenAi, "https://api.openai.com", Route::Responses, "https://api.openai.com/v1/responses"),
+            (Dialect::OpenAi, "https://api.openai.com/v1", Route::Embeddings, "https://api.openai.com/v1/embeddings"),
+            (Dialect::OpenAi, "http://127.0.0.1:8000/api/paas/v4", Route::Chat, "http://127.0.0.1:8000/api/paas/v4/chat/completions"),
+        ];
+        for (dialect, base, route, expected) in cases {
+            let endpoint = Endpoint::parse(dialect, base).unwrap();
+
+            assert_eq!(endpoint.uri(route, false).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_beta_flag_is_a_constant_of_ours() {
+        let endpoint = Endpoint::parse(Dialect::Anthropic, "https://a.example").unwrap();
+
+        assert_eq!(
+            endpoint.uri(Route::Messages, true).unwrap().to_string(),
+            "https://a.example/v1/messages?beta=true"
+        );
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for good in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost", "http://127.9.9.9"] {
+            assert!(Endpoint::parse(Dialect::OpenAi, good).is_ok(), "{good}");
+        }
+        for bad in ["http://10.0.0.1", "http://example.com", "http://localhost.evil.example"] {
+            let refused = Endpoint::parse(Dialect::OpenAi, bad);
+            assert_eq!(refused, Err(BaseUrlError::Plain), "{bad}");
+        }
+    }
+
+    #[test]
+    fn srf_01_an_address_in_disguise_is_refused() {
+        for bad in [
+            "https://169.254.169.254", "https://2852039166", "https://0x7f.1", "https://127.1",
+            "https://[::ffff:7f00:1]", "https://localhost.", "https://0.0.0.0",
+            "https://[fe80::1]", "https://[64:ff9b::a9fe:a9fe]", "https://[2002:7f00:1::]",
+            "https://[2001::1]", "https://[::]", "https://[::127.0.0.1]", "https://017700000001",
+        ] {
+            assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_has_nothing_but_scheme_host_and_path() {
+        for bad in [
+            "api.openai.com", "/v1", "ftp://a.example", "https://u:p@a.example",
+            "https://a.example/?x=1", "https://a.example/#f", "https://a.example/a/../b",
+            "https://a.example//b", "https://a.example/%2e", "", "https://",
+        ] {
+            assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            Endpoint::parse(Dialect::Anthropic, "https://a.example/v1"),
+            Err(BaseUrlError::Version)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let upstream = r#"{"name":"a","dialect":"openai","base_url":"https://a.example","colour":1}"#;
+
+        assert!(serde_json::from_str::<UpstreamConfig>(upstream).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_named_and_never_inline() {
+        let named: SecretSource = serde_json::from_str(r#"{"env":"KEY"}"#).unwrap();
+
+        assert_eq!(named, SecretSource::Env("KEY".to_owned()));
+        assert!(serde_json::from_str::<SecretSource>(r#""sk-inline""#).is_err());
+    }
+}

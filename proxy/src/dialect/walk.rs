@@ -1,0 +1,460 @@
+//! Reads the few numbers of an answer that are worth money, as its bytes go by.
+//!
+//! A walk keeps where it is and one short word, never the text: its size is constant, whatever
+//! the provider sends and wherever the chunks are cut. It follows the nesting, because a model may
+//! write `"usage"` into the input of a tool, and that is not the bill. It does not validate: the
+//! bytes are the provider's and go to the caller as they are.
+
+use memchr::memchr2;
+
+use super::tally::Usage;
+
+/// What one JSON document said.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Said {
+    /// Tokens that were told.
+    pub(super) usage: Counts,
+    /// What the outermost `type` says the document is.
+    pub(super) kind: Kind,
+    /// Whether there was an `error` that is not null.
+    pub(super) error: bool,
+    /// Bytes of text that the model wrote.
+    pub(super) text_bytes: u64,
+    /// The outermost `sequence_number`.
+    pub(super) sequence: Option<u64>,
+    /// Whether a document began and its last brace was seen.
+    pub(super) whole: bool,
+}
+
+/// Which event of a stream a document is, as far as it matters.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Kind {
+    #[default]
+    Other,
+    /// The answer is complete.
+    Done,
+    /// The provider gave up.
+    Failed,
+}
+
+/// Numbers as one document tells them; `None` for what it does not mention.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Counts {
+    pub(super) input: Option<u64>,
+    /// Whether `input` holds what was read from a cache, as OpenAI counts; Anthropic does not.
+    pub(super) inclusive: bool,
+    pub(super) output: Option<u64>,
+    pub(super) cached: Option<u64>,
+    pub(super) written: Option<u64>,
+    pub(super) written_hour: Option<u64>,
+}
+
+impl Counts {
+    /// Adds what `later` knows. Counts of a stream only grow: a smaller one never replaces a
+    /// larger one.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.input = self.input.max(later.input);
+        self.inclusive |= later.inclusive;
+        self.output = self.output.max(later.output);
+        self.cached = self.cached.max(later.cached);
+        self.written = self.written.max(later.written);
+        self.written_hour = self.written_hour.max(later.written_hour);
+    }
+
+    /// Whether the tokens read were told.
+    pub(super) const fn tells_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        let cached = self.cached.unwrap_or(0);
+        let written = self.written.unwrap_or(0);
+        let hour = self.written_hour.unwrap_or(0);
+        let within = if self.inclusive { cached } else { 0 };
+        Usage {
+            input: self.input.unwrap_or(0).saturating_sub(within),
+            output: self.output.unwrap_or(0),
+            cache_read: cached,
+            // The total holds both lifetimes.
+            cache_write: written.saturating_sub(hour),
+            cache_write_hour: hour,
+        }
+    }
+}
+
+/// A walk through one JSON document.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Walk {
+    said: Said,
+    state: State,
+    /// What is open, as far as it matters; deeper is only counted.
+    nodes: [Node; NODES],
+    depth: usize,
+    /// Whether the next string is a key.
+    wants_key: bool,
+    /// The key whose value is next.
+    key: Key,
+    word: Word,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    #[default]
+    Between,
+    String(Purpose),
+    Escape(Purpose),
+    /// A number or a literal.
+    Scalar,
+}
+
+/// Why a string is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    /// Its letters are kept: a key that may matter, or the outermost `type`.
+    Word,
+    /// Its length is counted.
+    Text,
+    /// It is passed over.
+    Nothing,
+}
+
+/// A place in the document that matters.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Node {
+    #[default]
+    Other,
+    /// The outermost object.
+    Root,
+    /// `message` or `response`, which wrap the usage of a stream.
+    Wrapper,
+    Usage,
+    /// `prompt_tokens_details`, `input_tokens_details`.
+    Details,
+    /// `cache_creation`.
+    Creation,
+    /// `choices`, and an object in it.
+    Choices,
+    Choice,
+    /// What the model has just written.
+    Delta,
+}
+
+/// A key that matters.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Key {
+    #[default]
+    Other,
+    Type,
+    /// What names a part and is no text: `role`, `id`, `stop_reason`.
+    Label,
+    Error,
+    Sequence,
+    Wrapper,
+    Usage,
+    Delta,
+    Choices,
+    Details,
+    Creation,
+    Number(Number),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Number {
+    Input,
+    Prompt,
+    Output,
+    CacheRead,
+    CacheWrite,
+    Cached,
+    Hour,
+}
+
+impl Walk {
+    /// Goes over `chunk`.
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Between => self.between(rest),
+                State::String(purpose) => self.string(purpose, rest),
+                State::Escape(purpose) => self.escape(purpose, rest),
+                State::Scalar => self.scalar(rest),
+            };
+        }
+    }
+
+    /// Ends the document and gives what it said. The walk is as new.
+    pub(super) fn finish(&mut self) -> Said {
+        if self.state == State::Scalar {
+            self.end_scalar();
+        }
+        std::mem::take(self).said
+    }
+
+    fn between<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let [first, tail @ ..] = rest else { return rest };
+        match first {
+            b'{' => self.open(true),
+            b'[' => self.open(false),
+            b'}' | b']' => self.close(),
+            b'"' => {
+                self.word = Word::default();
+                self.state = State::String(self.purpose());
+            }
+            b',' => {
+                self.key = Key::Other;
+                self.wants_key = self.is_object();
+            }
+            b':' => self.wants_key = false,
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                self.word = Word::default();
+                self.state = State::Scalar;
+                return rest;
+            }
+            _ => {}
+        }
+        tail
+    }
+
+    fn purpose(&self) -> Purpose {
+        match (self.wants_key, self.node(), self.key) {
+            (true, Node::Other, _) => Purpose::Nothing,
+            (true, ..) | (false, Node::Root, Key::Type) => Purpose::Word,
+            // A tool's arguments and a thought are text as well; only labels are not.
+            (false, Node::Delta, Key::Type | Key::Label) => Purpose::Nothing,
+            (false, Node::Delta, _) | (false, Node::Root, Key::Delta) => Purpose::Text,
+            _ => Purpose::Nothing,
+        }
+    }
+
+    fn string<'a>(&mut self, purpose: Purpose, rest: &'a [u8]) -> &'a [u8] {
+        let Some(stop) = memchr2(b'"', b'\\', rest) else {
+            self.letters(purpose, rest);
+            return &[];
+        };
+        let (letters, tail) = rest.split_at_checked(stop).unwrap_or((rest, &[]));
+        self.letters(purpose, letters);
+        match tail {
+            [b'"', tail @ ..] => {
+                self.end_string(purpose);
+                tail
+            }
+            [_, tail @ ..] => {
+                self.state = State::Escape(purpose);
+                tail
+            }
+            [] => tail,
+        }
+    }
+
+    fn escape<'a>(&mut self, purpose: Purpose, rest: &'a [u8]) -> &'a [u8] {
+        // Four letters of a `\u` escape follow as if they were text: one too many or too few
+        // decides nothing, and no key that matters is written with an escape.
+        self.word.spoil();
+        self.letters(purpose, b"?");
+        self.state = State::String(purpose);
+        rest.get(1..).unwrap_or_default()
+    }
+
+    fn letters(&mut self, purpose: Purpose, letters: &[u8]) {
+        match purpose {
+            Purpose::Word => self.word.push(letters),
+            Purpose::Text => {
+                let more = u64::try_from(letters.len()).unwrap_or(u64::MAX);
+                self.said.text_bytes = self.said.text_bytes.saturating_add(more);
+            }
+            Purpose::Nothing => {}
+        }
+    }
+
+    fn end_string(&mut self, purpose: Purpose) {
+        self.state = State::Between;
+        if self.wants_key {
+            self.key = match purpose {
+                Purpose::Word => key(self.node(), self.word.text()),
+                _ => Key::Other,
+            };
+            return;
+        }
+        match (self.node(), self.key) {
+            (Node::Root, Key::Type) => self.said.kind = event(self.word.text()),
+            (Node::Root, Key::Error) => self.said.error = true,
+            _ => {}
+        }
+    }
+
+    fn scalar<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let stop = rest.iter().position(ends);
+        let (letters, tail) = rest
+            .split_at_checked(stop.unwrap_or(rest.len()))
+            .unwrap_or((rest, &[]));
+        self.word.push(letters);
+        if stop.is_some() {
+            self.end_scalar();
+        }
+        tail
+    }
+
+    fn end_scalar(&mut self) {
+        self.state = State::Between;
+        let number = self.word.number();
+        let counts = &mut self.said.usage;
+        match self.key {
+            Key::Sequence => self.said.sequence = number,
+            Key::Error if self.word.text() == b"true" => self.said.error = true,
+            Key::Number(Number::Input) => counts.input = number,
+            Key::Number(Number::Prompt) => {
+                counts.input = number;
+                counts.inclusive = true;
+            }
+            Key::Number(Number::Output) => counts.output = number,
+            Key::Number(Number::CacheRead | Number::Cached) => counts.cached = number,
+            Key::Number(Number::CacheWrite) => counts.written = number,
+            Key::Number(Number::Hour) => counts.written_hour = number,
+            _ => {}
+        }
+        self.key = Key::Other;
+    }
+
+    fn open(&mut self, is_object: bool) {
+        let node = self.child(is_object);
+        if (self.node(), self.key) == (Node::Root, Key::Error) && self.depth > 0 {
+            self.said.error = true;
+        }
+        if node == Node::Details {
+            // OpenAI's Responses count cached tokens into `input_tokens` and say so beside it.
+            self.said.usage.inclusive = true;
+        }
+        if let Some(place) = self.nodes.get_mut(self.depth) {
+            *place = node;
+        }
+        self.depth = self.depth.saturating_add(1);
+        self.key = Key::Other;
+        self.wants_key = is_object;
+    }
+
+    fn child(&self, is_object: bool) -> Node {
+        if self.depth == 0 {
+            return if is_object { Node::Root } else { Node::Other };
+        }
+        match (self.node(), self.key, is_object) {
+            (Node::Root, Key::Wrapper, true) => Node::Wrapper,
+            (Node::Root | Node::Wrapper, Key::Usage, true) => Node::Usage,
+            (Node::Root, Key::Choices, false) => Node::Choices,
+            (Node::Choices, _, true) => Node::Choice,
+            (Node::Root | Node::Choice, Key::Delta, true) => Node::Delta,
+            // All that nests in a delta is part of it: tool calls are arrays of objects.
+            (Node::Delta, ..) => Node::Delta,
+            (Node::Usage, Key::Details, true) => Node::Details,
+            (Node::Usage, Key::Creation, true) => Node::Creation,
+            _ => Node::Other,
+        }
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.key = Key::Other;
+        self.wants_key = false;
+        if self.depth == 0 {
+            self.said.whole = true;
+        }
+    }
+
+    fn node(&self) -> Node {
+        self.depth
+            .checked_sub(1)
+            .and_then(|top| self.nodes.get(top).copied())
+            .unwrap_or_default()
+    }
+
+    /// Whether what is open takes keys. Below the places that matter nobody asks.
+    fn is_object(&self) -> bool {
+        !matches!(self.node(), Node::Other | Node::Choices)
+    }
+}
+
+/// A key where it matters; the same letters elsewhere are something else.
+fn key(node: Node, text: &[u8]) -> Key {
+    match (node, text) {
+        (Node::Root | Node::Delta, b"type") => Key::Type,
+        (Node::Delta, b"role" | b"id" | b"stop_reason" | b"stop_sequence") => Key::Label,
+        (Node::Root, b"error") => Key::Error,
+        (Node::Root, b"sequence_number") => Key::Sequence,
+        (Node::Root, b"message" | b"response") => Key::Wrapper,
+        (Node::Root | Node::Wrapper, b"usage") => Key::Usage,
+        (Node::Root, b"choices") => Key::Choices,
+        (Node::Root | Node::Choice, b"delta") => Key::Delta,
+        (Node::Usage, _) => in_usage(text),
+        (Node::Details, b"cached_tokens") => Key::Number(Number::Cached),
+        (Node::Creation, b"ephemeral_1h_input_tokens") => Key::Number(Number::Hour),
+        _ => Key::Other,
+    }
+}
+
+fn in_usage(text: &[u8]) -> Key {
+    match text {
+        b"input_tokens" => Key::Number(Number::Input),
+        b"prompt_tokens" => Key::Number(Number::Prompt),
+        b"output_tokens" | b"completion_tokens" => Key::Number(Number::Output),
+        b"cache_read_input_tokens" => Key::Number(Number::CacheRead),
+        b"cache_creation_input_tokens" => Key::Number(Number::CacheWrite),
+        b"prompt_tokens_details" | b"input_tokens_details" => Key::Details,
+        b"cache_creation" => Key::Creation,
+        _ => Key::Other,
+    }
+}
+
+fn event(text: &[u8]) -> Kind {
+    match text {
+        b"message_stop" | b"response.completed" | b"response.incomplete" => Kind::Done,
+        b"error" | b"response.failed" => Kind::Failed,
+        _ => Kind::Other,
+    }
+}
+
+/// A word of at most [`WORD_BYTES`]; a longer one matches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    letters: [u8; WORD_BYTES],
+    len: usize,
+}
+
+impl Word {
+    fn push(&mut self, more: &[u8]) {
+        let end = self.len.saturating_add(more.len());
+        match self.letters.get_mut(self.len..end) {
+            Some(place) => {
+                place.copy_from_slice(more);
+                self.len = end;
+            }
+            None => self.spoil(),
+        }
+    }
+
+    /// From here on it matches nothing.
+    fn spoil(&mut self) {
+        self.len = usize::MAX;
+    }
+
+    fn text(&self) -> &[u8] {
+        self.letters.get(..self.len).unwrap_or_default()
+    }
+
+    /// A whole number without sign.
+    fn number(&self) -> Option<u64> {
+        let text = self.text();
+        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        std::str::from_utf8(text)
+            .ok()
+            .filter(|_| digits)
+            .and_then(|text| text.parse().ok())
+    }
+}
+
+/// `response`, `usage`, details: nothing that matters lies deeper. Deltas nest further, and what
+/// lies below this counts as nothing.
+const NODES: usize = 8;
+
+/// The longest word that matters is `cache_creation_input_tokens`.
+const WORD_BYTES: usize = 32;

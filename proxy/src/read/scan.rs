@@ -1,0 +1,268 @@
+//! The pass over a body.
+
+use std::borrow::Cow;
+
+use super::{
+    MAX_DEPTH, MAX_KEYS, ReadError,
+    cursor::Cursor,
+    fields::{Field, Fields, Kind, Member, kind},
+};
+
+/// Checks the whole of `body` and gives the places of its members.
+pub(super) fn scan(body: &[u8]) -> Result<Fields, ReadError> {
+    if std::str::from_utf8(body).is_err() {
+        return Err(ReadError::Syntax);
+    }
+    let mut scan = Scan {
+        cursor: Cursor::new(body),
+        frames: Vec::with_capacity(16),
+        keys: Vec::with_capacity(64),
+        fields: Fields::default(),
+        current: None,
+    };
+    scan.cursor.skip_blanks();
+    if scan.cursor.peek() != Some(b'{') {
+        return Err(scan.not_an_object());
+    }
+    scan.document()?;
+    Ok(scan.fields)
+}
+
+struct Scan<'a> {
+    cursor: Cursor<'a>,
+    /// What is open, outermost first. On the heap: depth costs no stack.
+    frames: Vec<Frame>,
+    /// The keys of all open objects, decoded. Those of the innermost come last.
+    keys: Vec<Cow<'a, [u8]>>,
+    fields: Fields,
+    /// The member of the outermost object that is being read, if it is one of ours.
+    current: Option<(Field, Member)>,
+}
+
+#[derive(Clone, Copy)]
+enum Frame {
+    Array,
+    Object {
+        /// Where its keys begin in `keys`.
+        keys: usize,
+    },
+}
+
+impl<'a> Scan<'a> {
+    fn document(&mut self) -> Result<(), ReadError> {
+        loop {
+            if self.begin()? {
+                continue;
+            }
+            if self.finish()? {
+                break;
+            }
+        }
+        self.cursor.skip_blanks();
+        if self.cursor.is_at_end() {
+            Ok(())
+        } else {
+            Err(ReadError::Syntax)
+        }
+    }
+
+    /// Passes a scalar, an empty container or the opening of a full one. Says whether it opened
+    /// one and its first value is next.
+    fn begin(&mut self) -> Result<bool, ReadError> {
+        match self.cursor.peek() {
+            Some(b'"') => {
+                let text = self.cursor.string()?;
+                if self.is_type() && !is_plain_type(&text.decoded()) {
+                    self.fields.points_outside = true;
+                }
+            }
+            Some(b'{') => return self.open_object(),
+            Some(b'[') => return self.open_array(),
+            Some(b't') => self.cursor.word(b"true")?,
+            Some(b'f') => self.cursor.word(b"false")?,
+            Some(b'n') => self.cursor.word(b"null")?,
+            Some(b'-' | b'0'..=b'9') => self.cursor.number()?,
+            _ => return Err(ReadError::Syntax),
+        }
+        Ok(false)
+    }
+
+    /// After a value: passes what closes, up to the next value. Says whether the document is over.
+    fn finish(&mut self) -> Result<bool, ReadError> {
+        loop {
+            let end = self.cursor.at();
+            self.cursor.skip_blanks();
+            let Some(frame) = self.frames.last().copied() else {
+                return Ok(true);
+            };
+            if self.frames.len() == 1
+                && let Some((field, member)) = self.current.take()
+            {
+                let stop = self.cursor.at();
+                self.fields.put(field, Member { end, stop, ..member });
+            }
+            if self.cursor.takes(b',') {
+                let lead = self.cursor.at();
+                self.cursor.skip_blanks();
+                if let Frame::Object { .. } = frame {
+                    self.key(lead)?;
+                }
+                return Ok(false);
+            }
+            match frame {
+                Frame::Array => self.cursor.expect(b']')?,
+                Frame::Object { keys } => {
+                    self.cursor.expect(b'}')?;
+                    self.close_object(keys)?;
+                }
+            }
+            self.frames.pop();
+        }
+    }
+
+    fn open_object(&mut self) -> Result<bool, ReadError> {
+        self.push(Frame::Object {
+            keys: self.keys.len(),
+        })?;
+        self.cursor.expect(b'{')?;
+        let lead = self.cursor.at();
+        if self.frames.len() == 1 {
+            self.fields.open = lead;
+        }
+        self.cursor.skip_blanks();
+        if self.cursor.takes(b'}') {
+            self.frames.pop();
+            return Ok(false);
+        }
+        self.key(lead)?;
+        Ok(true)
+    }
+
+    fn open_array(&mut self) -> Result<bool, ReadError> {
+        self.push(Frame::Array)?;
+        self.cursor.expect(b'[')?;
+        self.cursor.skip_blanks();
+        if self.cursor.takes(b']') {
+            self.frames.pop();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn push(&mut self, frame: Frame) -> Result<(), ReadError> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(ReadError::Depth);
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// Passes a key and its colon.
+    fn key(&mut self, lead: usize) -> Result<(), ReadError> {
+        let key = self.cursor.string()?.decoded();
+        self.cursor.skip_blanks();
+        self.cursor.expect(b':')?;
+        self.cursor.skip_blanks();
+        if self.keys.len() >= MAX_KEYS {
+            return Err(ReadError::Keys);
+        }
+        if self.frames.len() == 1 {
+            self.outermost(&key, lead)?;
+        }
+        self.keys.push(key);
+        Ok(())
+    }
+
+    fn outermost(&mut self, key: &[u8], lead: usize) -> Result<(), ReadError> {
+        let index = self.fields.members;
+        self.fields.members = index.saturating_add(1);
+        match kind(key) {
+            Kind::Known(field) if self.fields.get(field).is_some() => Err(ReadError::Duplicate),
+            Kind::Known(field) => {
+                let start = self.cursor.at();
+                let member = Member {
+                    index,
+                    lead,
+                    start,
+                    end: start,
+                    stop: start,
+                };
+                self.current = Some((field, member));
+                Ok(())
+            }
+            Kind::Twin(name) => Err(ReadError::Twin(name)),
+            Kind::Other => {
+                if STORED_ELSEWHERE.contains(&key) {
+                    self.fields.points_outside = true;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets the keys of the object that closes, if no two are equal.
+    ///
+    /// Sorting takes n log n whatever the keys are: there is no hash to flood.
+    fn close_object(&mut self, from: usize) -> Result<(), ReadError> {
+        let keys = self.keys.get_mut(from..).unwrap_or_default();
+        if keys.len() > 1 {
+            keys.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+            let twice = keys.iter().zip(keys.iter().skip(1)).any(|(a, b)| a == b);
+            if twice {
+                return Err(ReadError::Duplicate);
+            }
+        }
+        self.keys.truncate(from);
+        Ok(())
+    }
+
+    /// Whether the value that was just passed belongs to a key `type`.
+    fn is_type(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame::Object { .. }))
+            && self.keys.last().is_some_and(|key| **key == *b"type")
+    }
+
+    /// A document that does not begin with a brace is either another JSON value or none.
+    fn not_an_object(&mut self) -> ReadError {
+        match self.document() {
+            Ok(()) => ReadError::NotAnObject,
+            Err(error) => error,
+        }
+    }
+}
+
+/// Whether an object of this `type` is plain text in the body, or a switch that costs nothing.
+///
+/// The list is closed: a type that is not on it may be an image, a file, or a tool that the
+/// provider runs and bills. A new harmless type only makes a request set more money aside.
+fn is_plain_type(value: &[u8]) -> bool {
+    PLAIN_TYPES.contains(&value)
+        || [b"clear_".as_slice(), b"bash_", b"text_editor_", b"tool_search_"]
+            .iter()
+            .any(|prefix| value.starts_with(prefix))
+}
+
+const PLAIN_TYPES: &[&[u8]] = &[
+    // JSON Schema
+    b"object", b"array", b"string", b"number", b"integer", b"boolean", b"null",
+    // Anthropic
+    b"text", b"message", b"tool_use", b"tool_result", b"tool_reference", b"thinking",
+    b"redacted_thinking", b"ephemeral", b"enabled", b"disabled", b"adaptive", b"auto", b"any",
+    b"tool", b"none", b"custom", b"json_schema", b"input_tokens", b"tool_uses",
+    b"thinking_turns", b"compact", b"search_result",
+    // OpenAI
+    b"function", b"function_call", b"function_call_output", b"custom_tool_call",
+    b"custom_tool_call_output", b"input_text", b"output_text", b"refusal", b"reasoning",
+    b"summary_text", b"reasoning_text", b"json_object", b"grammar", b"content", b"local_shell",
+    b"local_shell_call", b"local_shell_call_output", b"allowed_tools",
+];
+
+/// Members of the outermost object that bring in what the provider keeps.
+const STORED_ELSEWHERE: &[&[u8]] = &[
+    b"previous_response_id",
+    b"conversation",
+    b"prompt",
+    b"container",
+    b"mcp_servers",
+    b"web_search_options",
+];

@@ -1,0 +1,240 @@
+//! Who answers: targets in order, under the policy.
+//!
+//! A gate that is not satisfied closes gated models, not the door: the fallback of the model
+//! answers, and the answer says so. Never the same gated model by another door; that is checked
+//! when the configuration is loaded.
+
+pub mod breaker;
+pub mod health;
+mod table;
+
+use bauta_token::{
+    scope::{Gate, ModelName, Name, Terms},
+    units::UnixMillis,
+};
+use http::StatusCode;
+use thiserror::Error;
+
+pub use self::table::{Door, Finding, Gravity, Model, Models};
+use self::health::Health;
+use crate::{
+    read::Asked,
+    redeem::{Opens, Pass},
+};
+
+/// What a request may do, as far as routing asks. A [`Pass`] is one.
+pub trait Bearer {
+    /// The terms of its scope.
+    fn terms(&self) -> &Terms;
+    /// Whether it opens what `policy` gates.
+    fn opens(&self, policy: &Name) -> Opens;
+    /// Whether it has a pseudonym for `provider`: without one nothing is sent there.
+    fn is_known_to(&self, provider: &Name) -> bool;
+}
+
+impl Bearer for Pass {
+    fn terms(&self) -> &Terms {
+        self.terms()
+    }
+
+    fn opens(&self, policy: &Name) -> Opens {
+        self.opens(policy)
+    }
+
+    fn is_known_to(&self, provider: &Name) -> bool {
+        self.pseudonym(provider).is_some()
+    }
+}
+
+/// The targets that may answer `asked`, best first.
+///
+/// # Errors
+///
+/// [`RouteError`] when the model is none of the scope's, is gated and has no fallback, or nobody
+/// is there to answer.
+pub fn route(
+    models: &Models,
+    health: &Health,
+    bearer: &impl Bearer,
+    asked: &Asked,
+    now: UnixMillis,
+) -> Result<Plan, RouteError> {
+    let dialect = asked.call().dialect();
+    let model = models
+        .find(asked.model(), &bearer.terms().models)
+        .ok_or(RouteError::NoModel)?;
+    let speaks = |door: &&Door| door.dialect() == dialect;
+    if !model.doors().iter().any(|door| speaks(&door)) {
+        return Err(RouteError::Dialect);
+    }
+    let opened = model.gated_by().map(|policy| bearer.opens(policy));
+    let opens = opened != Some(Opens::Not);
+    let may = |door: &&Door| speaks(door) && (opens || door.is_fallback());
+    let allowed: Vec<&Door> = model.doors().iter().filter(may).collect();
+    if allowed.is_empty() {
+        return Err(gated(model));
+    }
+    let known: Vec<&Door> = allowed
+        .into_iter()
+        .filter(|door| bearer.is_known_to(door.provider()))
+        .collect();
+    if known.is_empty() {
+        return Err(RouteError::NoPseudonym);
+    }
+    let targets: Vec<Door> = known
+        .iter()
+        .filter(|door| health.admits(door.upstream(), now))
+        .map(|door| (*door).clone())
+        .collect();
+    if targets.is_empty() {
+        let wait = known
+            .iter()
+            .map(|door| health.wait_ms(door.upstream(), now))
+            .min();
+        return Err(RouteError::Unavailable {
+            wait_ms: wait.unwrap_or(0),
+        });
+    }
+    Ok(Plan {
+        model: model.name().clone(),
+        gate: match opened {
+            Some(Opens::By(gate)) => Some(gate),
+            _ => None,
+        },
+        max_output: model.max_output(),
+        context: model.context(),
+        targets,
+    })
+}
+
+fn gated(model: &Model) -> RouteError {
+    model
+        .gated_by()
+        .map_or(RouteError::NoModel, |gate| RouteError::Gated(gate.clone()))
+}
+
+/// Who answers, in the order in which they are tried. There is always one.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    model: ModelName,
+    gate: Option<Gate>,
+    max_output: u32,
+    context: u32,
+    targets: Vec<Door>,
+}
+
+impl Plan {
+    /// The model as configuration names it.
+    #[must_use]
+    pub const fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    /// What opened it; `None` when nothing was asked, or when only a fallback answers.
+    #[must_use]
+    pub const fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
+    }
+
+    /// Who is asked, first to last.
+    #[must_use]
+    pub fn targets(&self) -> &[Door] {
+        &self.targets
+    }
+
+    /// The most tokens one answer can hold.
+    #[must_use]
+    pub const fn max_output(&self) -> u32 {
+        self.max_output
+    }
+
+    /// The most tokens the model reads.
+    #[must_use]
+    pub const fn context(&self) -> u32 {
+        self.context
+    }
+
+    #[cfg(test)]
+    pub(crate) fn to(targets: Vec<Door>) -> Self {
+        Self {
+            model: ModelName::parse("model").unwrap(),
+            gate: None,
+            max_output: 1_000,
+            context: 100_000,
+            targets,
+        }
+    }
+}
+
+/// Why nobody answers.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// No such model, or none of this scope: the caller cannot tell which.
+    #[error("no such model in this scope")]
+    NoModel,
+    /// The model answers in the other wire format only.
+    #[error("model answers in another dialect")]
+    Dialect,
+    /// The member does not satisfy its gate.
+    #[error("gate is not satisfied")]
+    Gated(Name),
+    /// The token names no pseudonym for the provider.
+    #[error("token has no pseudonym for the provider")]
+    NoPseudonym,
+    /// Every upstream is failing.
+    #[error("no upstream is available")]
+    Unavailable {
+        /// Until one is tried again.
+        wait_ms: i64,
+    },
+}
+
+impl RouteError {
+    /// Status, stable code and sentence for the caller.
+    #[must_use]
+    pub const fn public(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NoModel => (
+                StatusCode::BAD_REQUEST,
+                "model_refused",
+                "This token does not open this model. `GET /v1/models` lists what it opens.",
+            ),
+            Self::Dialect => (
+                StatusCode::BAD_REQUEST,
+                "dialect_refused",
+                "This model does not answer on this route.",
+            ),
+            Self::Gated(_) => (
+                StatusCode::FORBIDDEN,
+                crate::dialect::VERIFICATION_REQUIRED,
+                "This model is open to members who are verified for it. Verify once, then sign in again:",
+            ),
+            Self::NoPseudonym => (
+                StatusCode::UNAUTHORIZED,
+                "token_too_old",
+                "This token was made before this provider was added. Sign in again for a new one.",
+            ),
+            Self::Unavailable { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_unavailable",
+                "No provider of this model is available right now.",
+            ),
+        }
+    }
+
+    /// When it is worth trying again, rounded up to a second.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Unavailable { wait_ms } => {
+                let seconds = wait_ms.max(&0).unsigned_abs().div_ceil(1000).max(1);
+                Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! The models of a configuration, checked whole.
+
+use std::{collections::HashMap, fmt};
+
+use bauta_token::scope::{ModelName, Name};
+
+use crate::{
+    config::{EndUser, Metadata, ModelConfig, TargetConfig, UpstreamConfig},
+    dialect::Dialect,
+    price::Price,
+};
+
+/// The models that can be asked for. One exists only when nothing in it breaks a rule.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    models: Vec<Model>,
+    /// By name, and by the exact names at the targets; the first is the best match.
+    by_name: HashMap<ModelName, Vec<usize>>,
+}
+
+impl Models {
+    /// Checks `models` against `upstreams` and against one another.
+    ///
+    /// # Errors
+    ///
+    /// Everything that was found, when one finding is [`Gravity::Error`].
+    pub fn load(
+        models: &[ModelConfig],
+        upstreams: &[UpstreamConfig],
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let mut findings = Vec::new();
+        check_upstreams(upstreams, &mut findings);
+        for (place, model) in models.iter().enumerate() {
+            if models.iter().take(place).any(|it| it.name == model.name) {
+                findings.push(Finding::error(format!("model {}: defined twice", model.name)));
+            }
+            check_targets(model, upstreams, &mut findings);
+        }
+        check_doors(models, &mut findings);
+        if findings.iter().any(|it| it.gravity == Gravity::Error) {
+            return Err(findings);
+        }
+        let built: Vec<Model> = models.iter().map(|it| build(it, upstreams)).collect();
+        Ok((Self::index(built), findings))
+    }
+
+    /// The model of `scope` that answers to `asked`: its name, or the exact name at a target.
+    #[must_use]
+    pub fn find(&self, asked: &ModelName, scope: &[ModelName]) -> Option<&Model> {
+        let places = self.by_name.get(asked)?.iter();
+        let mut models = places.filter_map(|place| self.models.get(*place));
+        models.find(|model| scope.contains(&model.name))
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter()
+    }
+
+    fn index(models: Vec<Model>) -> Self {
+        let mut by_name: HashMap<ModelName, Vec<usize>> = HashMap::new();
+        for (place, model) in models.iter().enumerate() {
+            by_name.insert(model.name.clone(), vec![place]);
+        }
+        for (place, model) in models.iter().enumerate() {
+            for door in model.doors.iter().filter(|door| !door.fallback) {
+                by_name.entry(door.model.clone()).or_default().push(place);
+            }
+        }
+        Self { models, by_name }
+    }
+}
+
+/// What clients may ask for.
+#[derive(Clone, Debug)]
+pub struct Model {
+    name: ModelName,
+    gated_by: Option<Name>,
+    doors: Vec<Door>,
+    max_output: u32,
+    context: u32,
+}
+
+impl Model {
+    /// What clients ask for.
+    #[must_use]
+    pub const fn name(&self) -> &ModelName {
+        &self.name
+    }
+
+    /// The policy a member must satisfy.
+    #[must_use]
+    pub const fn gated_by(&self) -> Option<&Name> {
+        self.gated_by.as_ref()
+    }
+
+    /// Who answers, targets before fallbacks, each in the order of the configuration.
+    #[must_use]
+    pub fn doors(&self) -> &[Door] {
+        &self.doors
+    }
+
+    /// The most tokens one answer can hold.
+    #[must_use]
+    pub const fn max_output(&self) -> u32 {
+        self.max_output
+    }
+
+    /// The most tokens it reads.
+    #[must_use]
+    pub const fn context(&self) -> u32 {
+        self.context
+    }
+}
+
+/// One place that answers for a model.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Door {
+    upstream: usize,
+    name: Name,
+    provider: Name,
+    dialect: Dialect,
+    model: ModelName,
+    price: Price,
+    fallback: bool,
+    metadata: Metadata,
+    end_user: EndUser,
+}
+
+impl Door {
+    /// The upstream's place in the configuration.
+    #[must_use]
+    pub const fn upstream(&self) -> usize {
+        self.upstream
+    }
+
+    /// The upstream's name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whose pseudonym it sees.
+    #[must_use]
+    pub const fn provider(&self) -> &Name {
+        &self.provider
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// What the model is called there.
+    #[must_use]
+    pub const fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    /// What it costs there.
+    #[must_use]
+    pub const fn price(&self) -> Price {
+        self.price
+    }
+
+    /// Whether it is another model than the one asked for, and the answer has to say so.
+    #[must_use]
+    pub const fn is_fallback(&self) -> bool {
+        self.fallback
+    }
+
+    /// What becomes of the `metadata` of a client.
+    pub(crate) const fn metadata(&self) -> Metadata {
+        self.metadata
+    }
+
+    /// In which field the pseudonym is put when the client names none.
+    pub(crate) const fn end_user(&self) -> EndUser {
+        self.end_user
+    }
+}
+
+/// `upstream/model`, as `bauta-served-by` shows it.
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.name, self.model)
+    }
+}
+
+/// Something about a configuration that its operator should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Whether it can be lived with.
+    pub gravity: Gravity,
+    /// What it is, for people.
+    pub sentence: String,
+}
+
+impl Finding {
+    const fn error(sentence: String) -> Self {
+        Self {
+            gravity: Gravity::Error,
+            sentence,
+        }
+    }
+
+    const fn warning(sentence: String) -> Self {
+        Self {
+            gravity: Gravity::Warning,
+            sentence,
+        }
+    }
+}
+
+/// Whether a finding can be lived with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Gravity {
+    /// The configuration is refused.
+    Error,
+    /// It works, but not as well as it could.
+    Warning,
+}
+
+fn check_upstreams(upstreams: &[UpstreamConfig], findings: &mut Vec<Finding>) {
+    for (place, upstream) in upstreams.iter().enumerate() {
+        let name = &upstream.name;
+        if upstreams.iter().take(place).any(|it| it.name == *name) {
+            findings.push(Finding::error(format!("upstream {name}: defined twice")));
+        }
+        if let Err(error) = upstream.endpoint() {
+            findings.push(Finding::error(format!("upstream {name}: {error}")));
+        }
+    }
+}
+
+fn check_targets(model: &ModelConfig, upstreams: &[UpstreamConfig], findings: &mut Vec<Finding>) {
+    let name = &model.name;
+    let dialect = |target: &TargetConfig| {
+        let mut found = upstreams.iter().filter(|it| it.name == target.upstream);
+        found.next().map(|it| it.dialect)
+    };
+    if model.targets.is_empty() {
+        findings.push(Finding::error(format!("model {name}: no target")));
+    }
+    for target in model.targets.iter().chain(&model.fallback) {
+        if dialect(target).is_none() {
+            findings.push(Finding::error(format!(
+                "model {name}: no upstream is named {}",
+                target.upstream
+            )));
+        }
+    }
+    let mut dialects: Vec<Dialect> = model.targets.iter().filter_map(dialect).collect();
+    dialects.dedup();
+    for spoken in &dialects {
+        if !model.fallback.iter().any(|it| dialect(it) == Some(*spoken)) {
+            findings.push(Finding::warning(format!(
+                "model {name}: no fallback speaks {}, so nothing answers when its targets do not",
+                spoken.name()
+            )));
+        }
+    }
+    for target in &model.fallback {
+        if dialect(target).is_some_and(|it| !dialects.contains(&it)) {
+            findings.push(Finding::warning(format!(
+                "model {name}: the fallback at {} speaks another dialect than every target, so it \
+                 never answers",
+                target.upstream
+            )));
+        }
+    }
+}
+
+/// A gated model is behind its gate at every door.
+///
+/// Whoever is refused it by one name must not get it by another: not as a fallback, not as a
+/// second model without the gate or behind a lighter one, not under a broker's spelling of it.
+fn check_doors(models: &[ModelConfig], findings: &mut Vec<Finding>) {
+    let gated = models.iter().filter(|it| it.gated_by.is_some());
+    for behind in gated {
+        for target in &behind.targets {
+            let same = |it: &&TargetConfig| essence(&it.model) == essence(&target.model);
+            for other in models {
+                if other.fallback.iter().any(|it| same(&it)) {
+                    findings.push(Finding::error(format!(
+                        "model {}: its fallback is {}, which is gated as {}",
+                        other.name, target.model, behind.name
+                    )));
+                }
+                if other.gated_by != behind.gated_by && other.targets.iter().any(|it| same(&it)) {
+                    findings.push(Finding::error(format!(
+                        "model {}: leads to {}, which is gated as {}, without that gate",
+                        other.name, target.model, behind.name
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// What a model is, whatever a cloud or a broker calls it: `us.anthropic.claude-x-v1:0`,
+/// `anthropic/claude-x`, `claude-x@20260101` and `claude-x-20260101` are `claude-x`.
+fn essence(model: &ModelName) -> String {
+    let lower = model.as_str().to_ascii_lowercase();
+    let last = lower.rsplit('/').next().unwrap_or_default();
+    let last = last.split(['@', ':']).next().unwrap_or_default();
+    // Dots separate vendor from model in clouds, and versions in models: only words go.
+    let mut name = last;
+    while let Some((word, rest)) = name.split_once('.') {
+        if word.is_empty() || !word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
+            break;
+        }
+        name = rest;
+    }
+    let mut parts: Vec<&str> = name.split(['-', '.']).collect();
+    while let Some(part) = parts.last() {
+        let is_date = part.len() == 8 && part.bytes().all(|b| b.is_ascii_digit());
+        let is_revision = part.strip_prefix('v').is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        if parts.len() == 1 || !(is_date || is_revision || *part == "latest") {
+            break;
+        }
+        parts.pop();
+    }
+    parts.join("-")
+}
+
+fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
+    let door = |target: &TargetConfig, fallback: bool| {
+        let mut places = upstreams.iter().enumerate();
+        let (upstream, config) = places.find(|(_, it)| it.name == target.upstream)?;
+        Some(Door {
+            upstream,
+            name: config.name.clone(),
+            provider: config.provider().clone(),
+            dialect: config.dialect,
+            model: target.model.clone(),
+            price: target.price.unwrap_or(model.price),
+            fallback,
+            metadata: config.metadata,
+            end_user: config.end_user,
+        })
+    };
+    let targets = model.targets.iter().filter_map(|it| door(it, false));
+    let fallback = model.fallback.iter().filter_map(|it| door(it, true));
+    Model {
+        name: model.name.clone(),
+        gated_by: model.gated_by.clone(),
+        doors: targets.chain(fallback).collect(),
+        max_output: model.max_output,
+        context: model.context,
+    }
+}
