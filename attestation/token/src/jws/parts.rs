@@ -28,24 +28,23 @@ impl Parts {
         let (Some(header), Some(payload), Some(signature), None) = three else {
             return Err(JwsError::Parts);
         };
+        let (header, payload) = (part(header)?, part(payload)?);
         // An empty signature is how an unsigned token looks.
-        if signature.is_empty() || URL_SAFE_NO_PAD.decode(signature).is_err() {
-            return Err(JwsError::Parts);
-        }
-        Ok(Self {
-            header: part(header)?,
-            payload: part(payload)?,
-        })
+        part(signature)?;
+        Ok(Self { header, payload })
     }
 }
 
 fn part(text: &str) -> Result<Vec<u8>, JwsError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| JwsError::Parts)
+    // Nothing is base64url too, but no part of a token.
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+        _ => Err(JwsError::Parts),
+    }
 }
 
 /// Whether `text` is `N` bytes in base64url, in its one form.
 pub(super) fn are_bytes<const N: usize>(text: &str) -> bool {
-    // Slightly more room than `N`, since the decoder wants whole groups.
     URL_SAFE_NO_PAD
         .decode(text)
         .is_ok_and(|bytes| bytes.len() == N)

@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may add up places")]
+
 use proptest::prelude::*;
 
 use super::*;
