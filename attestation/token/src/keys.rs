@@ -161,3 +161,65 @@ impl IssuerKey {
         (KeyId::of(&public) == self.kid).then_some(public)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_id_is_all_of_the_hash_in_its_one_spelling() {
+        let id = SigningKey::from_seed(&[1; 32]).unwrap().id();
+        let text = id.to_string();
+
+        assert_eq!(text.len(), 43);
+        assert_eq!(KeyId::parse(&text), Some(id));
+        let short = URL_SAFE_NO_PAD.encode([1; 31]);
+        let long = URL_SAFE_NO_PAD.encode([1; 33]);
+        // 32 bytes leave two bits of the last letter unused.
+        let stray = format!("{}B", "A".repeat(42));
+        for bad in ["", &text[1..], &format!("{text}="), &short, &long, &stray] {
+            assert_eq!(KeyId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_der_of_a_key_is_that_key() {
+        let key = SigningKey::from_seed(&[1; 32]).unwrap();
+
+        let read = Ed25519KeyPair::from_pkcs8(key.pkcs8()).unwrap();
+
+        assert_eq!(read.public_key().as_ref(), key.public());
+        assert_eq!(read.sign(b"message").as_ref(), key.sign(b"message"));
+    }
+
+    #[test]
+    fn a_published_key_is_the_one_its_id_names_or_none() {
+        let [one, other] = [1, 2].map(|seed| SigningKey::from_seed(&[seed; 32]).unwrap());
+        let published =
+            |key: &SigningKey| IssuerKey::new(key.public(), UnixMillis(0), UnixMillis(1));
+        let good = published(&one);
+        let crossed = IssuerKey {
+            x: published(&other).x,
+            ..good.clone()
+        };
+        let padded = IssuerKey {
+            x: format!("{}=", good.x),
+            ..good.clone()
+        };
+
+        assert_eq!(good.public().as_ref(), Some(one.public()));
+        assert_eq!(crossed.public(), None);
+        assert_eq!(padded.public(), None);
+    }
+
+    #[test]
+    fn a_published_key_reads_back_and_takes_nothing_else() {
+        let key = SigningKey::from_seed(&[1; 32]).unwrap();
+        let published = IssuerKey::new(key.public(), UnixMillis(5), UnixMillis(9));
+        let text = serde_json::to_string(&published).unwrap();
+
+        assert_eq!(serde_json::from_str::<IssuerKey>(&text).unwrap(), published);
+        let more = text.replacen('{', r#"{"d":"x","#, 1);
+        assert!(serde_json::from_str::<IssuerKey>(&more).is_err());
+    }
+}

@@ -21,3 +21,6 @@ pub mod pseudonym;
 pub mod scope;
 pub mod secret;
 pub mod units;
+
+#[cfg(test)]
+mod wall;

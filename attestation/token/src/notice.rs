@@ -69,6 +69,7 @@ pub struct Page {
 
 /// A notice and its place.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Numbered {
     /// From 1 on, without a gap.
     pub seq: u64,
@@ -78,3 +79,62 @@ pub struct Numbered {
 
 /// A gateway whose copy of the feed is older than this denies.
 pub const STALE_AFTER_MILLIS: i64 = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The form on the wire: two planes of different age have to read it.
+    #[test]
+    fn the_form_of_a_notice_is_fixed() {
+        let texts = [
+            r#"{"kind":"revoked","token":"t","until":5}"#,
+            &format!(r#"{{"kind":"ended","grant":"{PSEUDONYM}","until":5}}"#),
+            &format!(r#"{{"kind":"suspended","pseudonym":"{PSEUDONYM}"}}"#),
+            &format!(r#"{{"kind":"lifted","pseudonym":"{PSEUDONYM}"}}"#),
+            r#"{"kind":"gate","gate":"adult@1","effective_from":5}"#,
+            r#"{"kind":"gate_removed","policy":"adult"}"#,
+        ];
+        for text in texts {
+            let notice: Notice = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&notice).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_and_never_skipped() {
+        let texts = [
+            r#"{"kind":"other","token":"t"}"#,
+            r#"{"token":"t","until":5}"#,
+            r#"{"kind":"revoked","token":"t"}"#,
+            r#"{"kind":"revoked","token":"t","until":"5"}"#,
+            r#"{"kind":"revoked","token":"t","until":5,"more":1}"#,
+            r#"{"kind":"suspended","pseudonym":"anna@example.org"}"#,
+            r#"{"kind":"gate","gate":"adult","effective_from":5}"#,
+        ];
+        for text in texts {
+            assert!(serde_json::from_str::<Notice>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_reads_back_and_takes_nothing_else() {
+        let text = concat!(
+            r#"{"after":6,"last":7,"at":9,"notices":[{"seq":7,"notice":"#,
+            r#"{"kind":"revoked","token":"t","until":5}}],"manifest":null}"#,
+        );
+
+        let page: Page = serde_json::from_str(text).unwrap();
+
+        assert_eq!(serde_json::to_string(&page).unwrap(), text);
+        for (from, to) in [
+            (r#""after""#, r#""x":1,"after""#),
+            (r#""seq""#, r#""x":1,"seq""#),
+            (r#""after":6"#, r#""after":-6"#),
+        ] {
+            assert!(serde_json::from_str::<Page>(&text.replacen(from, to, 1)).is_err());
+        }
+    }
+
+    const PSEUDONYM: &str = "bp1_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+}

@@ -91,6 +91,8 @@ const PREFIX: &str = "bp1_";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -99,6 +101,36 @@ mod tests {
 
         assert_eq!(made.as_str().len(), 56);
         assert_eq!(Pseudonym::parse(made.as_str()), Some(made));
+    }
+
+    /// RFC 4648 by another implementation.
+    #[test]
+    fn the_letters_are_base32() {
+        let bytes = std::array::from_fn(|n| u8::try_from(n).unwrap());
+
+        let made = Pseudonym::from_bytes(&bytes);
+
+        assert_eq!(
+            made.as_str(),
+            "bp1_aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn other_bits_are_another_pseudonym(one: [u8; 32], other: [u8; 32]) {
+            let (one_shown, other_shown) = (Pseudonym::from_bytes(&one), Pseudonym::from_bytes(&other));
+
+            prop_assert_eq!(one == other, one_shown == other_shown);
+            prop_assert_eq!(Pseudonym::parse(one_shown.as_str()), Some(one_shown));
+        }
+
+        #[test]
+        fn no_text_is_read_that_is_not_printed(text in "bp1_[a-z2-7]{51}[a-z2-7]") {
+            // Of 32 last letters two have the four spare bits clear.
+            let canonical = text.ends_with(['a', 'q']);
+            prop_assert_eq!(Pseudonym::parse(&text).is_some(), canonical);
+        }
     }
 
     #[test]

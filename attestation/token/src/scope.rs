@@ -254,3 +254,109 @@ mod dollars {
             .ok_or_else(|| D::Error::custom("an amount is dollars as a string, such as \"50.00\""))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_plain_and_lower_case() {
+        for good in ["a", "0", "claude-opus-4.5", "a_b", &"a".repeat(64)] {
+            assert!(Name::parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "A",
+            "-a",
+            ".",
+            "_a",
+            "a b",
+            "a@b",
+            "a/b",
+            "é",
+            "a\n",
+            &"a".repeat(65),
+        ] {
+            assert!(Name::parse(bad).is_none(), "{bad}");
+            assert!(serde_json::from_value::<Name>(bad.into()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_named_as_providers_name_it() {
+        for good in [
+            "gpt-5.1",
+            "models/gemini-3-pro",
+            "ft:gpt-4o:org::id",
+            "Qwen/Qwen3@main",
+        ] {
+            assert!(ModelName::parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "a?b",
+            "a%2f",
+            "a#b",
+            "a\\b",
+            "é",
+            "a\0",
+            &"a".repeat(129),
+        ] {
+            assert!(ModelName::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_gate_is_a_policy_at_a_version() {
+        let gate = Gate::parse("adult@2026-11").unwrap();
+
+        assert_eq!(gate.policy().as_str(), "adult");
+        assert_eq!(gate.version().as_str(), "2026-11");
+        assert_eq!(gate.to_string(), "adult@2026-11");
+        for bad in [
+            "",
+            "adult",
+            "@1",
+            "adult@",
+            "adult@1@2",
+            "Adult@1",
+            "adult @1",
+        ] {
+            assert!(Gate::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn terms_read_back_and_money_stays_a_string() {
+        let text = concat!(
+            r#"{"name":"chat","privacy":"sealed","models":["m"],"#,
+            r#""budget":{"amount":"0.000001","per":"month"},"#,
+            r#""rate":{"requests":1,"per":"minute","concurrent":2}}"#,
+        );
+
+        let terms: Terms = serde_json::from_str(text).unwrap();
+
+        assert_eq!(serde_json::to_string(&terms).unwrap(), text);
+        for (from, to) in [
+            (r#""0.000001""#, "1"),
+            (r#""0.000001""#, r#""-1""#),
+            (r#""month""#, r#""year""#),
+            (r#""sealed""#, r#""open""#),
+            (r#""requests":1"#, r#""requests":-1"#),
+            (r#""name""#, r#""owner":"x","name""#),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert!(serde_json::from_str::<Terms>(&changed).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_period_is_what_it_says() {
+        let days = |period: Period| period.millis() / 86_400_000;
+
+        assert_eq!((days(Period::Day), days(Period::Month)), (1, 30));
+        assert_eq!(Period::Hour.millis(), 3_600_000);
+        assert_eq!(Period::Minute.millis(), 60_000);
+    }
+}

@@ -171,7 +171,7 @@ fn what_no_gateway_would_take_is_not_published() {
 #[test]
 fn only_the_one_spelling_is_read() {
     let leaf = manifest().leaf().unwrap();
-    let changes = [
+    let spellings = [
         (r#""v":1"#, r#""v":2"#, ManifestError::Version),
         (r#""v":1"#, r#""v":"1""#, ManifestError::Version),
         (r#""5.000000""#, r#""5.00""#, ManifestError::Shape),
@@ -190,7 +190,7 @@ fn only_the_one_spelling_is_read() {
         ),
     ];
 
-    for (from, to, fault) in changes {
+    for (from, to, fault) in spellings {
         let changed = leaf.replacen(from, to, 1);
         assert_ne!(changed, leaf, "{from} is there");
         assert_eq!(Manifest::read(&changed), Err(fault), "{to}");
