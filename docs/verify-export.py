@@ -21,7 +21,8 @@ signed checkpoint. What is proven:
 * no leaf between the first and the last is missing, and the lines are those that were sealed;
 * the events shown are in the window and match the filter, and the counts are right.
 
-What is not proven: that a withheld record is one that was not asked for. Demand it by its index.
+What is not proven: that a withheld record is one that was not asked for, and that the leaves before
+the first and after the last are of another time. Any of them can be demanded by its index.
 """
 
 import argparse

@@ -14,8 +14,9 @@
 //! So each line is checked as it is read: the header by its seal, a record by its proof, the
 //! trailer by its seal, and all of them once more by the sum in the trailer.
 //!
-//! What a file does **not** prove: that a withheld record is one that was not asked for. Its hash
-//! is on record, so that it can be demanded by number.
+//! What a file does **not** prove: that a withheld record is one that was not asked for, and that
+//! the leaves before the first and after the last are of another time. Whoever holds the key
+//! decides that, but each leaf is pinned by the signed tree and can be demanded by its number.
 
 mod filter;
 mod line;

@@ -62,7 +62,7 @@ impl FromStr for Hash {
     }
 }
 
-/// Why a text is not a [`Hash`].
+/// Why a text is not a [`struct@Hash`].
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("a hash is 64 lower-case hexadecimal digits")]
 pub struct HashError;

@@ -65,7 +65,7 @@ fn aud_01_both_verifiers_name_the_same_line_of_a_file_with_a_changed_byte() {
         changed
     });
 
-    agree_to_refuse(changed.collect());
+    agree_to_refuse(&changed.collect::<Vec<_>>());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn aud_02_both_verifiers_name_the_same_line_of_a_file_that_was_cut_or_rearranged
     // A line that both exports share makes no difference.
     changed.retain(|changed| *changed != file);
 
-    agree_to_refuse(changed);
+    agree_to_refuse(&changed);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn python_spells_json_as_the_log_does() {
 }
 
 /// Both refuse each of `files`, at the same line.
-fn agree_to_refuse(files: Vec<Vec<u8>>) {
+fn agree_to_refuse(files: &[Vec<u8>]) {
     let folder = TempDir::new().unwrap();
     let paths: Vec<_> = files
         .iter()

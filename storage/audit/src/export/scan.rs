@@ -22,6 +22,8 @@ pub(super) struct Scan<'r> {
     pending: u64,
     /// Erased leaves where the window would be, in case nothing else is found.
     gap: Option<Counts>,
+    /// True when the window is behind: the last dated leaf was after it.
+    passed: bool,
 }
 
 impl<'r> Scan<'r> {
@@ -32,6 +34,7 @@ impl<'r> Scan<'r> {
             found: None,
             pending: 0,
             gap: None,
+            passed: false,
         }
     }
 
@@ -54,9 +57,7 @@ impl<'r> Scan<'r> {
 
     /// The range and what is in it.
     pub(super) fn finish(mut self, size: u64) -> Counts {
-        if self.gap.is_none() && self.pending > 0 {
-            self.gap = Some(self.run_before(size));
-        }
+        self.close_gap(size);
         let mut counts = self.found.or(self.gap).unwrap_or_default();
         let shown = counts.matched.saturating_add(counts.erased);
         counts.withheld = counts.range().saturating_sub(shown);
@@ -92,10 +93,18 @@ impl<'r> Scan<'r> {
         }
         if place == Place::Before {
             self.gap = None;
-        } else if self.gap.is_none() && self.pending > 0 {
+        } else {
+            self.close_gap(index);
+        }
+        self.passed = place == Place::After;
+        self.pending = 0;
+    }
+
+    /// The erased leaves before `index` may be all that is left of the window, unless it is behind.
+    fn close_gap(&mut self, index: u64) {
+        if !self.passed && self.pending > 0 {
             self.gap = Some(self.run_before(index));
         }
-        self.pending = 0;
     }
 
     /// The erased leaves just before `index`.

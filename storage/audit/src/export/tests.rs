@@ -184,6 +184,25 @@ fn erased_leaves_where_the_window_would_be_are_listed() {
 }
 
 #[test]
+fn leaves_erased_before_or_after_the_window_are_not_of_it() {
+    let log = log();
+    assert!(log.erase(6));
+    let range = |from: &str, to: &str| {
+        let mut asked = request(0, 1);
+        asked.window = Window::new(from, to).unwrap();
+        check(&export(&log, &asked).unwrap()).unwrap().range
+    };
+
+    assert_eq!(range("2026-11-19T10:00:00.000Z", &at(0)), None);
+    // No one can tell that the last leaf was not of that day.
+    let next_day = range("2026-11-21T10:00:00.000Z", "2026-11-22T10:00:00.000Z");
+    assert_eq!(next_day, Some((6, 6)));
+    log.append(&signer(), &[issued(8, "text")]);
+    assert_eq!(range("2026-11-20T10:05:30.000Z", &at(7)), Some((6, 6)));
+    assert_eq!(range(&at(9), &at(10)), None);
+}
+
+#[test]
 fn a_shuffled_batch_and_a_clock_set_back_leave_no_one_out() {
     let log = Memory::new();
     let minutes = [5, 1, 4, 9, 2, 0, 3, 8];
