@@ -1,0 +1,148 @@
+//! `POST /v1/chat/completions`.
+
+use super::{Refused, parse, streams};
+use crate::answer::Answer;
+use crate::model::{Desk, Spoken, Usage, words_of};
+use crate::request::Request;
+use crate::sse::Frame;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+/// A completion, whole or in chunks.
+pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> {
+    let asked = parse(desk, request)?;
+    let messages = asked
+        .get("messages")
+        .and_then(Value::as_array)
+        .filter(|messages| !messages.is_empty())
+        .ok_or_else(|| Refused::missing("messages"))?;
+    let stream = streams(&asked);
+    if asked
+        .get("stream_options")
+        .is_some_and(|options| !options.is_null())
+        && !stream
+    {
+        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+        return Err(Refused::new(400, message).about("stream_options"));
+    }
+    let contents = messages.iter().filter_map(|message| message.get("content"));
+    let heard = contents.map(words_of).collect::<Vec<_>>().join(" ");
+    let spoken = desk.speak(&heard, cap(&asked), None);
+    let head = Head {
+        id: desk.seed.name("chatcmpl-"),
+        created: desk.clock.now_s(),
+        model: asked.get("model").cloned().unwrap_or_default(),
+    };
+    if stream {
+        let frames = chunks(&head, &spoken, wants_usage(&asked));
+        Ok(Answer::events(frames, desk.gap()))
+    } else {
+        Ok(Answer::json(StatusCode::OK, &whole(&head, &spoken)))
+    }
+}
+
+struct Head {
+    id: String,
+    created: i64,
+    model: Value,
+}
+
+fn cap(asked: &Map<String, Value>) -> Option<u64> {
+    ["max_completion_tokens", "max_tokens"]
+        .iter()
+        .find_map(|name| asked.get(*name).and_then(Value::as_u64))
+}
+
+fn wants_usage(asked: &Map<String, Value>) -> bool {
+    asked
+        .get("stream_options")
+        .and_then(|options| options.get("include_usage"))
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+fn stop(spoken: &Spoken) -> &str {
+    let natural = if spoken.full { "length" } else { "stop" };
+    spoken.stop.as_deref().unwrap_or(natural)
+}
+
+/// OpenAI counts what the cache gave as part of what was read.
+pub(super) fn prompt_tokens(usage: &Usage) -> u64 {
+    usage.input.saturating_add(usage.cache_read)
+}
+
+fn usage(usage: &Usage) -> Value {
+    let prompt = prompt_tokens(usage);
+    json!({
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.output,
+        "total_tokens": prompt.saturating_add(usage.output),
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning, "audio_tokens": 0,
+            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
+        },
+    })
+}
+
+fn whole(head: &Head, spoken: &Spoken) -> Value {
+    json!({
+        "id": head.id,
+        "object": "chat.completion",
+        "created": head.created,
+        "model": head.model,
+        "choices": [{
+            "index": 0,
+            "message": {"role": "assistant", "content": spoken.text, "refusal": null, "annotations": []},
+            "logprobs": null,
+            "finish_reason": stop(spoken),
+        }],
+        "usage": usage(&spoken.usage),
+        "service_tier": "default",
+        "system_fingerprint": "fp_sandbox",
+    })
+}
+
+fn chunks(head: &Head, spoken: &Spoken, with_usage: bool) -> Vec<Frame> {
+    let chunk = |delta: Value, finish: Value| {
+        let choices =
+            json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+        Frame::data(&envelope(head, choices, with_usage.then_some(Value::Null)))
+    };
+    let mut frames = vec![chunk(
+        json!({"role": "assistant", "content": "", "refusal": null}),
+        Value::Null,
+    )];
+    frames.extend(
+        spoken
+            .deltas()
+            .iter()
+            .map(|text| chunk(json!({"content": text}), Value::Null)),
+    );
+    frames.push(chunk(json!({}), json!(stop(spoken))));
+    if with_usage {
+        let last = envelope(head, json!([]), Some(usage(&spoken.usage)));
+        frames.push(Frame::data(&last));
+    }
+    frames.push(Frame::raw("data: [DONE]\n\n").last());
+    frames
+}
+
+fn envelope(head: &Head, choices: Value, usage: Option<Value>) -> Value {
+    let mut chunk = json!({
+        "id": head.id,
+        "object": "chat.completion.chunk",
+        "created": head.created,
+        "model": head.model,
+        "service_tier": "default",
+        "system_fingerprint": "fp_sandbox",
+    });
+    if let Some(chunk) = chunk.as_object_mut() {
+        chunk.insert("choices".to_owned(), choices);
+        // Present and null on every chunk but the last, as soon as usage was asked for.
+        if let Some(usage) = usage {
+            chunk.insert("usage".to_owned(), usage);
+        }
+    }
+    chunk
+}
