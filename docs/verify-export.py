@@ -304,7 +304,8 @@ def check_record(line, index, header, root):
     require("trailer" not in record, "the trailer is here instead: records are missing")
     found = record.get("index")
     require(type(found) is int, "its member 'index' is missing or malformed")
-    require(found == index, f"leaf {found} is here instead: one is missing, doubled or out of order")
+    instead = f"leaf {found} is here instead: one is missing, doubled or out of order"
+    require(found == index, instead)
     if "event" in record:
         kind = "matched"
         salted = {"salt": str} if "salt" in record else {}
