@@ -2,11 +2,11 @@
 //!
 //! The policy comes first, then the signature, then the claims, in this order:
 //!
-//! 1. length, three parts, base64url in its one form ([`parts`])
+//! 1. length, three parts, base64url in its one form (`jws/parts.rs`)
 //! 2. header: strict JSON, no extension of any kind, `typ` as the purpose wants it
 //! 3. `alg` from our configuration, never from the token alone
 //! 4. exactly one key by `kid`, and one that fits
-//! 5. payload: strict JSON, no name twice at any depth ([`strict`])
+//! 5. payload: strict JSON, no name twice at any depth (`jws/strict.rs`)
 //! 6. the signature, and a second opinion on issuer and audience, by `jsonwebtoken`
 //! 7. issuer byte for byte, audience, dates
 //!

@@ -246,7 +246,8 @@ fn unique<T: Ord>(mut all: impl Iterator<Item = T>) -> bool {
 
 const TYPE: &str = "manifest";
 
-const KEYS: usize = 16;
+/// A key a month, for tools whose tokens live for years.
+const KEYS: usize = 256;
 const SCOPES: usize = 256;
 const MODELS: usize = 256;
 const GATES: usize = 256;

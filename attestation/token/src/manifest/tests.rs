@@ -163,7 +163,7 @@ fn what_no_gateway_would_take_is_not_published() {
         ManifestError::Twice
     );
     assert_eq!(
-        with(&|m| m.keys = vec![m.keys[0].clone(); 17]),
+        with(&|m| m.keys = vec![m.keys[0].clone(); 257]),
         ManifestError::Many
     );
 }
