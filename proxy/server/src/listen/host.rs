@@ -1,0 +1,156 @@
+//! Whom a request is addressed to, and whether that is us.
+
+use std::net::Ipv6Addr;
+
+use thiserror::Error;
+
+/// The names we answer to: each a host, or a host and a port. Without a port, every port will do.
+#[derive(Clone, Debug)]
+pub struct Hosts(Box<[Authority<Box<str>>]>);
+
+/// Why a list of hosts was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HostsError {
+    /// With no name of its own a server would answer to any, or to none.
+    #[error("the list of hosts is empty")]
+    Empty,
+    /// A pattern, a URL or another thing that is not `host` or `host:port`.
+    #[error("not a host or host:port: {0:?}")]
+    NotAHost(String),
+}
+
+impl Hosts {
+    /// Reads a list of `host` or `host:port`.
+    ///
+    /// # Errors
+    ///
+    /// [`HostsError`] when the list is empty or an entry is anything else, a wildcard included.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, HostsError> {
+        let parse = |name: &str| {
+            let Authority { host, port } = Authority::parse(name.as_bytes())
+                .ok_or_else(|| HostsError::NotAHost(name.to_owned()))?;
+            let host = host.to_ascii_lowercase().into_boxed_str();
+            Ok(Authority { host, port })
+        };
+        let hosts: Box<[_]> = names.into_iter().map(parse).collect::<Result<_, _>>()?;
+        if hosts.is_empty() {
+            return Err(HostsError::Empty);
+        }
+        Ok(Self(hosts))
+    }
+
+    /// Whether `asked` is one of us.
+    pub(super) fn contain(&self, asked: &Authority<&str>) -> bool {
+        self.0.iter().any(|ours| {
+            let port = ours.port.is_none() || ours.port == asked.port;
+            port && ours.host.eq_ignore_ascii_case(asked.host)
+        })
+    }
+}
+
+/// A host and perhaps a port, and nothing else: no user, no path, no zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Authority<T> {
+    host: T,
+    port: Option<u16>,
+}
+
+impl<'a> Authority<&'a str> {
+    /// Reads the value of a `Host` field. Names are letters, digits, dots and hyphens: an
+    /// internationalised name travels as its A-label.
+    pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
+        if let Some(rest) = text.strip_prefix('[') {
+            let (inner, after) = rest.split_once(']')?;
+            inner.parse::<Ipv6Addr>().ok()?;
+            let host = text.get(..inner.len().checked_add(2)?)?;
+            let port = match after {
+                "" => None,
+                _ => Some(port(after.strip_prefix(':')?)?),
+            };
+            return Some(Self { host, port });
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, digits)) => (host, Some(port(digits)?)),
+            None => (text, None),
+        };
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        let fits = !host.is_empty() && host.len() <= 255;
+        (fits && host.bytes().all(name)).then_some(Self { host, port })
+    }
+}
+
+fn port(digits: &str) -> Option<u16> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let port = plain.then(|| digits.parse().ok()).flatten()?;
+    (port != 0).then_some(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_without_a_port_answers_on_every_port() {
+        let hosts = Hosts::new(["AI.example.com", "127.0.0.1:8080", "[::1]"]).unwrap();
+        let contains = |value: &str| hosts.contain(&Authority::parse(value.as_bytes()).unwrap());
+
+        assert!(contains("ai.example.com"));
+        assert!(contains("Ai.Example.Com:443"));
+        assert!(contains("127.0.0.1:8080"));
+        assert!(contains("[::1]:9"));
+        assert!(!contains("127.0.0.1"));
+        assert!(!contains("127.0.0.1:8081"));
+        assert!(!contains("ai.example.com."));
+        assert!(!contains("example.com"));
+    }
+
+    #[test]
+    fn what_is_not_a_host_is_not_read_as_one() {
+        for value in [
+            "",
+            ":",
+            ":80",
+            "a b",
+            "x/#@evil",
+            "u@h",
+            "u:p@h",
+            "h:",
+            "h:0",
+            "h:99999",
+            "h:+80",
+            "h:8 0",
+            "h:80:80",
+            "h/",
+            "h?",
+            "h#",
+            "h\\",
+            "a,b",
+            "*",
+            "*.x",
+            "[",
+            "[]",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1]:",
+            "[fe80::1%eth0]",
+            "[1.2.3.4]",
+            "h_h",
+            "bücher",
+            "h\t",
+        ] {
+            assert_eq!(Authority::parse(value.as_bytes()), None, "{value:?}");
+        }
+        assert_eq!(Authority::parse(b"h\xff"), None);
+        assert_eq!(Authority::parse(&[b'a'; 256]), None);
+    }
+
+    #[test]
+    fn an_empty_list_and_a_wildcard_are_refused() {
+        assert_eq!(Hosts::new([]).unwrap_err(), HostsError::Empty);
+        assert!(Hosts::new(["*"]).is_err());
+        assert!(Hosts::new(["https://ai.example.com"]).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! How many connections there are, in all and from one peer.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The open connections. An address is known for as long as one from it is open, and never told.
+#[derive(Debug)]
+pub(super) struct Peers {
+    all: Arc<Semaphore>,
+    total: u32,
+    per_peer: u32,
+    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+/// A place among the open connections, given up when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    peer: IpAddr,
+    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    _one: OwnedSemaphorePermit,
+}
+
+impl Peers {
+    /// Nobody yet, and room for so many.
+    pub(super) fn new(total: u32, per_peer: u32) -> Self {
+        let all = usize::try_from(total).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            all: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
+            total,
+            per_peer,
+            open: Arc::default(),
+        }
+    }
+
+    /// A place for one more from `peer`, if there is one.
+    pub(super) fn admit(&self, peer: IpAddr) -> Option<Place> {
+        let one = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let peer = network(peer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(peer).or_insert(0);
+        if *count >= self.per_peer {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        drop(open);
+        Some(Place {
+            peer,
+            open: Arc::clone(&self.open),
+            _one: one,
+        })
+    }
+
+    /// Waits until every place is given up.
+    pub(super) async fn gone(&self) {
+        // An error would mean that the semaphore was closed, which nothing does.
+        drop(self.all.acquire_many(self.total).await);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// Whom an address stands for: itself, or with IPv6 the network of 64 bits that one household has.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        four @ IpAddr::V4(_) => four,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_peer_over_its_cap_leaves_room_for_others() {
+        let peers = Peers::new(10, 2);
+        let _first = peers.admit(ip("192.0.2.1")).unwrap();
+        let second = peers.admit(ip("::ffff:192.0.2.1")).unwrap();
+
+        assert!(peers.admit(ip("192.0.2.1")).is_none());
+        assert!(peers.admit(ip("192.0.2.2")).is_some());
+
+        drop(second);
+        assert!(peers.admit(ip("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_peer() {
+        let peers = Peers::new(10, 1);
+        let _first = peers.admit(ip("2001:db8:0:1::1")).unwrap();
+
+        assert!(peers.admit(ip("2001:db8:0:1:ffff::2")).is_none());
+        assert!(peers.admit(ip("2001:db8:0:2::1")).is_some());
+    }
+
+    #[test]
+    fn a_refused_peer_takes_no_place_from_all() {
+        let peers = Peers::new(2, 1);
+        let _first = peers.admit(ip("192.0.2.1")).unwrap();
+        for _ in 0..5 {
+            assert!(peers.admit(ip("192.0.2.1")).is_none());
+        }
+
+        let _second = peers.admit(ip("192.0.2.2")).unwrap();
+        assert!(peers.admit(ip("192.0.2.3")).is_none());
+    }
+
+    #[test]
+    fn an_address_is_forgotten_with_its_last_connection() {
+        let peers = Peers::new(2, 2);
+        let first = peers.admit(ip("192.0.2.1")).unwrap();
+        let second = peers.admit(ip("192.0.2.1")).unwrap();
+
+        drop((first, second));
+
+        assert!(peers.open.lock().unwrap().is_empty());
+    }
+}
