@@ -23,7 +23,7 @@ pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub headers: Box<HeaderMap>,
     /// The body, piece by piece. More than one piece makes it a stream.
     pub frames: Vec<Frame>,
     /// The pause between two pieces.
@@ -36,7 +36,7 @@ impl Answer {
     pub fn empty(status: StatusCode) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: Box::default(),
             frames: Vec::new(),
             gap: Duration::ZERO,
         }
@@ -234,7 +234,7 @@ fn play(
     let body = StreamBody::new(stream::unfold(playing, step)).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
+    *response.headers_mut() = *answer.headers;
     response
 }
 

@@ -70,15 +70,12 @@ impl Messages {
     /// The checks before any body is looked at.
     fn admit(&self, request: &Request) -> Result<(), Refused> {
         let unknown = || Refused::new(401, "authentication_error", "invalid x-api-key");
-        let key = match (request.header("x-api-key"), request.bearer()) {
-            (Some(key), _) | (None, Some(key)) => key,
-            (None, None) => {
-                return Err(Refused::new(
-                    401,
-                    "authentication_error",
-                    "x-api-key header is required",
-                ));
-            }
+        let Some(key) = request.header("x-api-key").or_else(|| request.bearer()) else {
+            return Err(Refused::new(
+                401,
+                "authentication_error",
+                "x-api-key header is required",
+            ));
         };
         if key.is_empty() || !self.desk.takes(key) {
             return Err(unknown());

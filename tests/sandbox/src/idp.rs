@@ -192,8 +192,8 @@ impl Book {
     }
 
     /// The first lie told at this stage, if one is due.
-    fn lie(&mut self, here: impl Fn(&Lie) -> bool) -> Option<Lie> {
-        let at = self.lies.iter().position(here)?;
+    fn lie(&mut self, here: impl Fn(Lie) -> bool) -> Option<Lie> {
+        let at = self.lies.iter().position(|lie| here(*lie))?;
         self.lies.remove(at)
     }
 }

@@ -37,7 +37,7 @@ pub use sse::Frame;
 
 use model::Desk;
 use seed::Seed;
-use server::Listener;
+use server::{Listener, launch};
 use std::io;
 use std::sync::Arc;
 use tape::Tape;
@@ -122,7 +122,7 @@ impl Sandbox {
 
         let listener = Listener::bind(options.ports.idp)?;
         let provider = idp::Provider::new(options.idp, listener.url(), clock.clone(), seed("idp"))?;
-        let idp = Simulator::launch(listener, Arc::new(provider), tape(), &mut tasks);
+        let idp = launch(listener, Arc::new(provider), tape(), &mut tasks);
 
         let listener = Listener::bind(options.ports.persona)?;
         let office = persona::Office::new(
@@ -136,17 +136,17 @@ impl Sandbox {
             let office = Arc::clone(&office);
             tasks.spawn(async move { office.deliver_for_ever().await });
         }
-        let persona = Simulator::launch(listener, office, tape(), &mut tasks);
+        let persona = launch(listener, office, tape(), &mut tasks);
 
         let listener = Listener::bind(options.ports.anthropic)?;
         let desk = Desk::new(options.anthropic, clock.clone(), seed("anthropic"));
         let messages = Arc::new(anthropic::Messages { desk });
-        let anthropic = Simulator::launch(listener, messages, tape(), &mut tasks);
+        let anthropic = launch(listener, messages, tape(), &mut tasks);
 
         let listener = Listener::bind(options.ports.openai)?;
         let desk = Desk::new(options.openai, clock.clone(), seed("openai"));
         let completions = Arc::new(openai::Completions { desk });
-        let openai = Simulator::launch(listener, completions, tape(), &mut tasks);
+        let openai = launch(listener, completions, tape(), &mut tasks);
 
         Ok(Self {
             idp,
@@ -175,5 +175,5 @@ impl Sandbox {
 /// The models of the simulated Anthropic.
 pub const ANTHROPIC_MODELS: [&str; 3] =
     ["claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5"];
-/// The models of the simulated OpenAI.
+/// The models of the simulated `OpenAI`.
 pub const OPENAI_MODELS: [&str; 3] = ["gpt-5.2", "gpt-5.2-mini", "text-embedding-3-small"];

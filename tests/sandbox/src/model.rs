@@ -51,7 +51,7 @@ pub struct Usage {
     pub input: u64,
     /// Written, reasoning included.
     pub output: u64,
-    /// Of `output`, spent on reasoning. Only OpenAI says so.
+    /// Of `output`, spent on reasoning. Only `OpenAI` says so.
     pub reasoning: u64,
     /// Read from the cache.
     pub cache_read: u64,

@@ -1,4 +1,4 @@
-//! A simulated OpenAI: Chat Completions, Responses, embeddings and models.
+//! A simulated `OpenAI`: Chat Completions, Responses, embeddings and models.
 
 mod chat;
 mod refusal;
@@ -14,10 +14,10 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// A running simulated OpenAI.
+/// A running simulated `OpenAI`.
 pub type OpenAi = Simulator<Completions>;
 
-/// The state of a simulated OpenAI.
+/// The state of a simulated `OpenAI`.
 #[derive(Debug)]
 pub struct Completions {
     pub(crate) desk: Desk,
@@ -69,7 +69,7 @@ impl Completions {
                 )),
             }
         });
-        done.unwrap_or_else(|refused| refused.answer())
+        done.unwrap_or_else(Refused::answer)
     }
 
     fn admit(&self, request: &Request) -> Result<(), Refused> {

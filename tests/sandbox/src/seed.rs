@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A source of values that look random and are the same for the same seed.
 #[derive(Debug)]
 pub(crate) struct Seed {
-    seed: u64,
+    root: u64,
     label: &'static str,
     drawn: AtomicU64,
 }
@@ -16,7 +16,7 @@ impl Seed {
     /// A source of its own for `label`: two simulators never share a sequence.
     pub(crate) fn new(seed: u64, label: &'static str) -> Self {
         Self {
-            seed,
+            root: seed,
             label,
             drawn: AtomicU64::new(0),
         }
@@ -26,7 +26,7 @@ impl Seed {
     pub(crate) fn bytes(&self) -> [u8; 32] {
         let count = self.drawn.fetch_add(1, Ordering::SeqCst);
         let mut input = Vec::from(self.label.as_bytes());
-        input.extend_from_slice(&self.seed.to_be_bytes());
+        input.extend_from_slice(&self.root.to_be_bytes());
         input.extend_from_slice(&count.to_be_bytes());
         <[u8; 32]>::try_from(digest(&SHA256, &input).as_ref()).unwrap_or_default()
     }

@@ -109,22 +109,20 @@ impl<S> Simulator<S> {
     }
 }
 
-impl<S: Counterpart> Simulator<S> {
-    /// Serves `state` on `listener` until `tasks` is dropped.
-    pub(crate) fn launch(
-        listener: Listener,
-        state: Arc<S>,
-        tape: Arc<Tape>,
-        tasks: &mut JoinSet<()>,
-    ) -> Self {
-        let simulator = Self {
-            state,
-            tape,
-            address: listener.address,
-        };
-        tasks.spawn(accept(listener.socket, simulator.clone()));
-        simulator
-    }
+/// Serves `state` on `listener` until `tasks` is dropped.
+pub(crate) fn launch<S: Counterpart>(
+    listener: Listener,
+    state: Arc<S>,
+    tape: Arc<Tape>,
+    tasks: &mut JoinSet<()>,
+) -> Simulator<S> {
+    let simulator = Simulator {
+        state,
+        tape,
+        address: listener.address,
+    };
+    tasks.spawn(accept(listener.socket, simulator.clone()));
+    simulator
 }
 
 /// A bound socket and the address it got.

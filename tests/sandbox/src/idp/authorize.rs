@@ -49,7 +49,8 @@ pub(super) fn ask(provider: &Provider, request: &Request) -> Answer {
             return back(provider, &redirect_uri, state.as_deref(), &told, None);
         }
     };
-    if let Some(name) = provider.lock().unattended.clone() {
+    let unattended = provider.lock().unattended.clone();
+    if let Some(name) = unattended {
         return accept(provider, &asked, &name, None);
     }
     let session = request.cookie(COOKIE).map(str::to_owned);
@@ -144,19 +145,17 @@ fn silent(provider: &Provider, asked: &Asked, session: Option<&str>) -> Answer {
             .max_age
             .is_none_or(|age| now_s.saturating_sub(known.at_s) <= age)
     });
-    match fresh {
-        Some(known) => accept(provider, asked, &known.sub, session),
-        None => {
-            let told = [("error", "login_required")];
-            back(
-                provider,
-                &asked.redirect_uri,
-                asked.state.as_deref(),
-                &told,
-                None,
-            )
-        }
-    }
+    let Some(known) = fresh else {
+        let told = [("error", "login_required")];
+        return back(
+            provider,
+            &asked.redirect_uri,
+            asked.state.as_deref(),
+            &told,
+            None,
+        );
+    };
+    accept(provider, asked, &known.sub, session)
 }
 
 fn choose(provider: &Provider, asked: Asked) -> Answer {

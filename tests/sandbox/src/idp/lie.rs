@@ -71,25 +71,25 @@ pub enum Lie {
 }
 
 impl Lie {
-    pub(super) fn in_discovery(&self) -> bool {
+    pub(super) fn in_discovery(self) -> bool {
         matches!(
             self,
             Self::DiscoveryOtherIssuer | Self::DiscoverySlash | Self::DiscoveryKeysElsewhere
         )
     }
 
-    pub(super) fn in_redirect(&self) -> bool {
+    pub(super) fn in_redirect(self) -> bool {
         matches!(
             self,
             Self::NoIssParameter | Self::OtherIssParameter | Self::OtherState | Self::NoState
         )
     }
 
-    pub(super) fn in_userinfo(&self) -> bool {
+    pub(super) fn in_userinfo(self) -> bool {
         matches!(self, Self::UserinfoOtherSubject)
     }
 
-    pub(super) fn in_token(&self) -> bool {
+    pub(super) fn in_token(self) -> bool {
         !self.in_discovery() && !self.in_redirect() && !self.in_userinfo()
     }
 }

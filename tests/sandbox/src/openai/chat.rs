@@ -26,8 +26,8 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
         return Err(Refused::new(400, message).about("stream_options"));
     }
     let contents = messages.iter().filter_map(|message| message.get("content"));
-    let heard = contents.map(words_of).collect::<Vec<_>>().join(" ");
-    let spoken = desk.speak(&heard, cap(&asked), None);
+    let words = contents.map(words_of).collect::<Vec<_>>().join(" ");
+    let spoken = desk.speak(&words, cap(&asked), None);
     let head = Head {
         id: desk.seed.name("chatcmpl-"),
         created: desk.clock.now_s(),
@@ -66,7 +66,7 @@ fn stop(spoken: &Spoken) -> &str {
     spoken.stop.as_deref().unwrap_or(natural)
 }
 
-/// OpenAI counts what the cache gave as part of what was read.
+/// `OpenAI` counts what the cache gave as part of what was read.
 pub(super) fn prompt_tokens(usage: &Usage) -> u64 {
     usage.input.saturating_add(usage.cache_read)
 }

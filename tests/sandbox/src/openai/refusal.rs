@@ -1,4 +1,4 @@
-//! Refusals of the real OpenAI that mean something to whoever is refused.
+//! Refusals of the real `OpenAI` that mean something to whoever is refused.
 
 use crate::answer::Answer;
 use crate::fault::Fault;

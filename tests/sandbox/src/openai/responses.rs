@@ -17,8 +17,8 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
         .ok_or_else(|| Refused::missing("input"))?;
     let cap = asked.get("max_output_tokens").and_then(Value::as_u64);
     let instructions = asked.get("instructions").map(words_of).unwrap_or_default();
-    let heard = format!("{instructions} {}", words_of(input));
-    let spoken = desk.speak(heard.trim(), cap, None);
+    let words = format!("{instructions} {}", words_of(input));
+    let spoken = desk.speak(words.trim(), cap, None);
     let head = Head {
         id: desk.seed.name("resp_"),
         item: desk.seed.name("msg_"),

@@ -188,7 +188,7 @@ impl Evidence {
     }
 
     /// The attributes of the face's verification, and what was planted in them.
-    pub(super) fn face(&self, number: &str, files: &str) -> (Map<String, Value>, Vec<Canary>) {
+    pub(super) fn face(number: &str, files: &str) -> (Map<String, Value>, Vec<Canary>) {
         let photo = |side: &str| format!("{files}/{side}?access_token={PHOTO}-{side}-{number}");
         let attributes = json!({
             "capture-method": "manual",

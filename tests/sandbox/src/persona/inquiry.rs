@@ -193,13 +193,13 @@ impl Office {
             }
             self.complete(book, id, &evidence);
         }
-        match &decision {
+        match decision {
             Decision::Approve => self.turn(book, id, "approved", "inquiry.approved"),
             Decision::Decline => self.turn(book, id, "declined", "inquiry.declined"),
             Decision::NeedsReview => {
                 self.turn(book, id, "needs_review", "inquiry.marked-for-review")
             }
-            Decision::Status(status) => self.turn(book, id, status, "inquiry.transitioned"),
+            Decision::Status(status) => self.turn(book, id, &status, "inquiry.transitioned"),
             Decision::Complete | Decision::Fail | Decision::Expire => String::new(),
         };
         Some(told(book, before))
@@ -238,7 +238,7 @@ impl Office {
     ) {
         let (attributes, canaries) = match kind {
             Kind::GovernmentId => evidence.government_id(number, &format!("{}/files", self.url)),
-            Kind::Selfie => evidence.face(number, &format!("{}/files", self.url)),
+            Kind::Selfie => Evidence::face(number, &format!("{}/files", self.url)),
         };
         book.planted.extend(canaries);
         let checks = match kind {
@@ -270,12 +270,12 @@ impl Office {
         }
         for status in ["created", "submitted", outcome] {
             if let Some(verification) = book.verifications.get_mut(&child) {
-                verification.status = if status == "created" {
+                let shown = if status == "created" {
                     "initiated"
                 } else {
                     status
-                }
-                .to_owned();
+                };
+                shown.clone_into(&mut verification.status);
             }
             let shown = book
                 .verifications
