@@ -265,4 +265,4 @@ pub const MAX_DEPTH: usize = 128;
 pub const MAX_KEYS: usize = 100_000;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ pub mod health;
 mod table;
 
 use bauta_token::{
-    scope::{Gate, ModelName, Name, Terms},
+    scope::{ModelName, Name, Terms},
     units::UnixMillis,
 };
 use http::StatusCode;
@@ -17,33 +17,16 @@ use thiserror::Error;
 
 pub use self::table::{Door, Finding, Gravity, Model, Models};
 use self::health::Health;
-use crate::{
-    read::Asked,
-    redeem::{Opens, Pass},
-};
+use crate::read::Asked;
 
-/// What a request may do, as far as routing asks. A [`Pass`] is one.
+/// What a request may do, as far as routing asks. A [`Pass`](crate::redeem::Pass) is one.
 pub trait Bearer {
     /// The terms of its scope.
-    fn terms(&self) -> &Terms;
-    /// Whether it opens what `policy` gates.
-    fn opens(&self, policy: &Name) -> Opens;
+    fn scope(&self) -> &Terms;
+    /// Whether it opens what `policy` gates: the wording in force, or none in force yet.
+    fn satisfies(&self, policy: &Name) -> bool;
     /// Whether it has a pseudonym for `provider`: without one nothing is sent there.
     fn is_known_to(&self, provider: &Name) -> bool;
-}
-
-impl Bearer for Pass {
-    fn terms(&self) -> &Terms {
-        self.terms()
-    }
-
-    fn opens(&self, policy: &Name) -> Opens {
-        self.opens(policy)
-    }
-
-    fn is_known_to(&self, provider: &Name) -> bool {
-        self.pseudonym(provider).is_some()
-    }
 }
 
 /// The targets that may answer `asked`, best first.
@@ -61,14 +44,13 @@ pub fn route(
 ) -> Result<Plan, RouteError> {
     let dialect = asked.call().dialect();
     let model = models
-        .find(asked.model(), &bearer.terms().models)
+        .find(asked.model(), &bearer.scope().models)
         .ok_or(RouteError::NoModel)?;
     let speaks = |door: &&Door| door.dialect() == dialect;
     if !model.doors().iter().any(|door| speaks(&door)) {
         return Err(RouteError::Dialect);
     }
-    let opened = model.gated_by().map(|policy| bearer.opens(policy));
-    let opens = opened != Some(Opens::Not);
+    let opens = model.gated_by().is_none_or(|gate| bearer.satisfies(gate));
     let may = |door: &&Door| speaks(door) && (opens || door.is_fallback());
     let allowed: Vec<&Door> = model.doors().iter().filter(may).collect();
     if allowed.is_empty() {
@@ -97,10 +79,7 @@ pub fn route(
     }
     Ok(Plan {
         model: model.name().clone(),
-        gate: match opened {
-            Some(Opens::By(gate)) => Some(gate),
-            _ => None,
-        },
+        gate: model.gated_by().filter(|_| opens).cloned(),
         max_output: model.max_output(),
         context: model.context(),
         targets,
@@ -117,7 +96,7 @@ fn gated(model: &Model) -> RouteError {
 #[derive(Clone, Debug)]
 pub struct Plan {
     model: ModelName,
-    gate: Option<Gate>,
+    gate: Option<Name>,
     max_output: u32,
     context: u32,
     targets: Vec<Door>,
@@ -132,7 +111,7 @@ impl Plan {
 
     /// What opened it; `None` when nothing was asked, or when only a fallback answers.
     #[must_use]
-    pub const fn gate(&self) -> Option<&Gate> {
+    pub const fn gate(&self) -> Option<&Name> {
         self.gate.as_ref()
     }
 

@@ -51,6 +51,20 @@ pub struct Total {
     pub ending: Ending,
 }
 
+#[cfg(test)]
+impl Total {
+    /// A total in which everything was told.
+    pub(crate) fn new(usage: Usage, text_bytes: u64, ending: Ending) -> Self {
+        Self {
+            usage,
+            told_input: true,
+            told_output: true,
+            text_bytes,
+            ending,
+        }
+    }
+}
+
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

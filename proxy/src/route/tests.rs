@@ -1,0 +1,337 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use bauta_token::{ambient::Clock, scope::Privacy};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{breaker::Patience, *};
+use crate::{
+    config::{ModelConfig, UpstreamConfig},
+    read::{self, tests::call},
+};
+
+#[test]
+fn a_model_is_found_by_its_name_and_by_the_name_at_a_target() {
+    let world = World::new();
+
+    for name in ["opus", "claude-opus-4-7"] {
+        let plan = world.route(&verified(), name).unwrap();
+        assert_eq!(plan.model().as_str(), "opus");
+        assert_eq!(served(&plan), ["a/claude-opus-4-7", "b/claude-opus-4-7", "local/qwen3"]);
+    }
+}
+
+#[test]
+fn a_model_that_is_not_in_the_scope_looks_like_none() {
+    let world = World::new();
+
+    for name in ["haiku", "claude-haiku-4-5", "nothing"] {
+        assert_eq!(world.route(&verified(), name).unwrap_err(), RouteError::NoModel);
+    }
+}
+
+#[test]
+fn who_does_not_satisfy_the_gate_gets_the_fallback_and_nothing_else() {
+    let world = World::new();
+
+    let plan = world.route(&unverified(), "opus").unwrap();
+
+    assert_eq!(served(&plan), ["local/qwen3"]);
+    assert!(plan.targets().iter().all(Door::is_fallback));
+    assert_eq!(plan.gate(), None);
+    assert_eq!(world.route(&verified(), "opus").unwrap().gate(), Some(&name("gate")));
+}
+
+#[test]
+fn a_gate_without_a_fallback_refuses_and_says_what_to_do() {
+    let mut models = models();
+    models[0]["fallback"] = json!([]);
+    let world = World::with(&models, &upstreams());
+
+    let refused = world.route(&unverified(), "opus").unwrap_err();
+
+    assert_eq!(refused, RouteError::Gated(name("gate")));
+    assert_eq!(refused.public().1, "verification_required");
+}
+
+#[test]
+fn a_model_is_not_asked_in_another_dialect() {
+    let mut upstreams = upstreams();
+    for upstream in upstreams.as_array_mut().unwrap() {
+        upstream["dialect"] = json!("openai");
+    }
+    let world = World::with(&models(), &upstreams);
+
+    assert_eq!(world.route(&verified(), "opus").unwrap_err(), RouteError::Dialect);
+}
+
+#[test]
+fn a_target_of_another_dialect_is_passed_over() {
+    let mut upstreams = upstreams();
+    upstreams[1]["dialect"] = json!("openai");
+    let world = World::with(&models(), &upstreams);
+
+    let plan = world.route(&verified(), "opus").unwrap();
+
+    assert_eq!(served(&plan), ["a/claude-opus-4-7", "local/qwen3"]);
+}
+
+#[test]
+fn nothing_is_sent_where_the_token_has_no_pseudonym() {
+    let world = World::new();
+    let mut bearer = verified();
+    bearer.known = vec!["b"];
+
+    assert_eq!(served(&world.route(&bearer, "opus").unwrap()), ["b/claude-opus-4-7"]);
+
+    bearer.known = vec![];
+    let refused = world.route(&bearer, "opus").unwrap_err();
+    assert_eq!(refused, RouteError::NoPseudonym);
+    assert_eq!(refused.public().0, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn an_upstream_that_fails_is_left_out_until_it_may_be_tried() {
+    let world = World::new();
+    world.fail(0);
+
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(served(&plan), ["b/claude-opus-4-7", "local/qwen3"]);
+
+    world.clock.0.store(1_000, Ordering::Relaxed);
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(plan.targets()[0].to_string(), "a/claude-opus-4-7");
+}
+
+#[test]
+fn when_every_upstream_fails_the_caller_learns_when_to_come_back() {
+    let world = World::new();
+    for upstream in 0..3 {
+        world.fail(upstream);
+    }
+
+    let refused = world.route(&verified(), "opus").unwrap_err();
+
+    assert_eq!(refused, RouteError::Unavailable { wait_ms: 1_000 });
+    assert_eq!(refused.retry_after_s(), Some(1));
+    assert_eq!(refused.public().0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[test]
+fn when_every_upstream_of_a_gated_model_fails_the_fallback_answers() {
+    let world = World::new();
+    world.fail(0);
+    world.fail(1);
+
+    let plan = world.route(&verified(), "opus").unwrap();
+
+    assert_eq!(served(&plan), ["local/qwen3"]);
+    assert!(plan.targets()[0].is_fallback());
+}
+
+#[test]
+fn a_gated_model_is_behind_its_gate_at_every_door() {
+    let doors = [
+        "claude-opus-4-7",
+        "Claude-Opus-4-7",
+        "anthropic/claude-opus-4-7",
+        "us.anthropic.claude-opus-4-7-v1:0",
+        "claude-opus-4-7@20260101",
+        "claude-opus-4-7-20260101",
+        "claude-opus-4.7",
+        "openrouter/anthropic/claude-opus-4.7:beta",
+        "claude-opus-4-7-latest",
+    ];
+    for door in doors {
+        let target = json!([{ "upstream": "b", "model": door }]);
+        let mut second = models();
+        second[1]["targets"] = target.clone();
+        let mut lighter = second.clone();
+        lighter[1]["gated_by"] = json!("other-gate");
+        let mut fallback = models();
+        fallback[1]["fallback"] = target.clone();
+        let mut own = models();
+        own[0]["fallback"] = target;
+
+        for models in [second, lighter, fallback, own] {
+            let findings = load(&models, &upstreams()).unwrap_err();
+            let errors = findings.iter().filter(|it| it.gravity == Gravity::Error);
+            assert!(errors.count() > 0, "{door}");
+        }
+    }
+}
+
+#[test]
+fn two_models_behind_one_gate_may_share_a_door() {
+    let mut models = models();
+    models[1]["gated_by"] = json!("gate");
+    models[1]["targets"] = models[0]["targets"].clone();
+
+    assert!(load(&models, &upstreams()).is_ok());
+}
+
+#[test]
+fn a_model_of_another_name_is_another_model() {
+    for other in ["claude-opus-4-6", "claude-opus-4-7-mini", "opus", "gpt-4.1"] {
+        let mut models = models();
+        models[1]["targets"] = json!([{ "upstream": "b", "model": other }]);
+
+        assert!(load(&models, &upstreams()).is_ok(), "{other}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused() {
+    let broken: [fn(&mut Value, &mut Value); 6] = [
+        |models, _| models[0]["targets"] = json!([]),
+        |models, _| models[0]["targets"][0]["upstream"] = json!("nobody"),
+        |models, _| models[0]["fallback"][0]["upstream"] = json!("nobody"),
+        |models, _| models[1]["name"] = json!("opus"),
+        |_, upstreams| upstreams[1]["name"] = json!("a"),
+        |_, upstreams| upstreams[0]["base_url"] = json!("http://example.com"),
+    ];
+    for breaks in broken {
+        let (mut models, mut upstreams) = (models(), upstreams());
+        breaks(&mut models, &mut upstreams);
+
+        let findings = load(&models, &upstreams).unwrap_err();
+
+        assert!(findings.iter().any(|it| it.gravity == Gravity::Error));
+    }
+}
+
+#[test]
+fn a_dialect_without_a_fallback_is_told() {
+    let (_, findings) = load(&models(), &upstreams()).unwrap();
+
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].gravity, Gravity::Warning);
+    assert!(findings[0].sentence.starts_with("model haiku: no fallback"));
+}
+
+struct World {
+    models: Models,
+    health: Health,
+    clock: Arc<Stopped>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(&models(), &upstreams())
+    }
+
+    fn with(models: &Value, upstreams: &Value) -> Self {
+        let clock = Arc::new(Stopped(AtomicI64::new(0)));
+        Self {
+            models: load(models, upstreams).unwrap().0,
+            health: Health::new(3, Patience::default(), clock.clone()),
+            clock,
+        }
+    }
+
+    fn route(&self, bearer: &Member, model: &str) -> Result<Plan, RouteError> {
+        let body = Bytes::from(format!("{{\"model\":\"{model}\"}}"));
+        let asked = read::read(call("/v1/messages"), body).unwrap();
+        route(&self.models, &self.health, bearer, &asked, self.clock.now())
+    }
+
+    fn fail(&self, upstream: usize) {
+        for _ in 0..5 {
+            self.health.enter(upstream).unwrap().failed();
+        }
+    }
+}
+
+struct Stopped(AtomicI64);
+
+impl Clock for Stopped {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct Member {
+    terms: Terms,
+    satisfies: bool,
+    known: Vec<&'static str>,
+}
+
+impl Bearer for Member {
+    fn scope(&self) -> &Terms {
+        &self.terms
+    }
+
+    fn satisfies(&self, policy: &Name) -> bool {
+        self.satisfies && policy.as_str() == "gate"
+    }
+
+    fn is_known_to(&self, provider: &Name) -> bool {
+        self.known.contains(&provider.as_str())
+    }
+}
+
+fn verified() -> Member {
+    Member {
+        terms: Terms {
+            name: name("frontier"),
+            privacy: Privacy::Sealed,
+            models: vec![ModelName::parse("opus").unwrap()],
+            budget: None,
+            rate: None,
+        },
+        satisfies: true,
+        known: vec!["a", "b", "local"],
+    }
+}
+
+fn unverified() -> Member {
+    Member {
+        satisfies: false,
+        ..verified()
+    }
+}
+
+fn load(models: &Value, upstreams: &Value) -> Result<(Models, Vec<Finding>), Vec<Finding>> {
+    let models: Vec<ModelConfig> = serde_json::from_value(models.clone()).unwrap();
+    let upstreams: Vec<UpstreamConfig> = serde_json::from_value(upstreams.clone()).unwrap();
+    Models::load(&models, &upstreams)
+}
+
+fn models() -> Value {
+    json!([
+        {
+            "name": "opus",
+            "gated_by": "gate",
+            "targets": [
+                { "upstream": "a", "model": "claude-opus-4-7" },
+                { "upstream": "b", "model": "claude-opus-4-7" },
+            ],
+            "fallback": [{ "upstream": "local", "model": "qwen3" }],
+            "price": { "input": "5.00", "output": "25.00" },
+        },
+        {
+            "name": "haiku",
+            "targets": [{ "upstream": "a", "model": "claude-haiku-4-5" }],
+            "price": { "input": "1.00", "output": "5.00" },
+        },
+    ])
+}
+
+fn upstreams() -> Value {
+    json!([
+        { "name": "a", "dialect": "anthropic", "base_url": "https://a.example" },
+        { "name": "b", "dialect": "anthropic", "base_url": "https://b.example" },
+        { "name": "local", "dialect": "anthropic", "base_url": "http://127.0.0.1:11434" },
+    ])
+}
+
+fn served(plan: &Plan) -> Vec<String> {
+    plan.targets().iter().map(ToString::to_string).collect()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
