@@ -14,6 +14,8 @@ mod gateway_feed;
 mod gateway_journal;
 #[path = "../../queries/gateway/seal.rs"]
 mod gateway_log;
+#[path = "../../queries/identity/grant.rs"]
+mod identity_grant;
 #[path = "../../queries/log.rs"]
 mod log;
 #[path = "../../queries/transaction.rs"]
