@@ -1,0 +1,268 @@
+//! The token endpoint: device codes, authorization codes and refresh tokens against tokens.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header::CACHE_CONTROL},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bauta_audit::store::StoreError;
+use bauta_token::{
+    scope::Name,
+    secret::{AuthCode, CellError, DeviceCode, Plain, RefreshToken, ct_eq},
+};
+use ring::digest::{SHA256, digest};
+use serde_json::json;
+
+use super::{
+    OauthError,
+    fields::{Fields, Form},
+};
+use crate::{
+    Plane,
+    http::chain,
+    issue::{
+        Ask, ClientKind, IssueError, Issued,
+        holder::{CODE, DEVICE},
+    },
+    ports::{MemberId, grants::Poll},
+    qualify::QualifyError,
+};
+
+/// RFC 8628, section 3.4.
+pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+pub(super) async fn token(State(plane): State<Arc<Plane>>, form: Form) -> Response {
+    match exchange(&plane, &form).await {
+        Ok(issued) => answer(&issued),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn exchange(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+    match form.find("grant_type") {
+        Some(DEVICE_GRANT) => device(plane, form).await,
+        Some("authorization_code") => code(plane, form).await,
+        Some("refresh_token") => refresh(plane, form).await,
+        Some(_) => Err(UNSUPPORTED),
+        None => Err(OauthError::request("grant_type is missing")),
+    }
+}
+
+fn answer(issued: &Issued) -> Response {
+    let mut body = json!({
+        "access_token": issued.access(),
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in(),
+        "scope": issued.scope(),
+    });
+    if let (Some(body), Some(refresh)) = (body.as_object_mut(), issued.refresh()) {
+        body.insert("refresh_token".to_owned(), refresh.reveal().into());
+    }
+    ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+async fn device(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+    let code = form
+        .find("device_code")
+        .ok_or(OauthError::request("device_code is missing"))?;
+    let code = Plain::<DeviceCode>::parse(code).ok_or(EXPIRED)?;
+    let hash = code.hash(plane.keys.secrets());
+    let now = plane.clock.now();
+    let allowed = match plane.store.poll(hash, now).await.map_err(unknown)? {
+        Poll::Allowed(allowed) => allowed,
+        Poll::Waiting => return Err(PENDING),
+        Poll::TooSoon => return Err(SLOW_DOWN),
+        Poll::Denied => return Err(DENIED),
+        Poll::Expired => return Err(EXPIRED),
+    };
+    let member = plane
+        .open_member(DEVICE, hash.as_bytes(), &allowed.handle)
+        .map_err(torn)?;
+    if !plane
+        .scopes
+        .get(&allowed.scope)
+        .is_some_and(|rule| rule.device)
+    {
+        return Err(NO_SCOPE);
+    }
+    issue(plane, member, &allowed.scope, Ask::device(hash))
+        .await
+        .map_err(|refused| match refused {
+            Refused::Scope => NO_SCOPE,
+            Refused::Spent => EXPIRED,
+            Refused::Member => DENIED,
+            Refused::Unknown => OauthError::unavailable(),
+        })
+}
+
+async fn code(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+    let text = form
+        .find("code")
+        .ok_or(OauthError::request("code is missing"))?;
+    let verifier = form
+        .find("code_verifier")
+        .ok_or(OauthError::request("code_verifier is missing"))?;
+    let hash = Plain::<AuthCode>::parse(text)
+        .ok_or(BAD_CODE)?
+        .hash(plane.keys.secrets());
+    let kept = plane.store.code(hash).await.map_err(unknown)?;
+    let kept = kept.ok_or(BAD_CODE)?;
+    if let Some(grant) = kept.used_for {
+        // Somebody has it who should not: what it gave ends (RFC 6749, section 4.1.2).
+        end_of_reused_code(plane, grant).await?;
+        return Err(BAD_CODE);
+    }
+    let fits = kept.expires_at > plane.clock.now()
+        && form.find("client_id") == Some(kept.client.as_str())
+        && form.find("redirect_uri") == Some(kept.redirect.as_str())
+        && proves(verifier, &kept.challenge);
+    let client = ClientKind::parse(&kept.client)
+        .filter(|_| fits)
+        .ok_or(BAD_CODE)?;
+    let member = plane
+        .open_member(CODE, hash.as_bytes(), &kept.handle)
+        .map_err(torn)?;
+    let issued = issue(plane, member, &kept.scope, Ask::code(hash, client)).await;
+    match issued {
+        Ok(issued) => Ok(issued),
+        Err(Refused::Scope) => Err(NO_SCOPE),
+        Err(Refused::Member) => Err(BAD_CODE),
+        Err(Refused::Unknown) => Err(OauthError::unavailable()),
+        Err(Refused::Spent) => {
+            let kept = plane.store.code(hash).await.map_err(unknown)?;
+            if let Some(grant) = kept.and_then(|kept| kept.used_for) {
+                end_of_reused_code(plane, grant).await?;
+            }
+            Err(BAD_CODE)
+        }
+    }
+}
+
+async fn end_of_reused_code(plane: &Plane, grant: crate::ports::Lookup) -> Result<(), OauthError> {
+    tracing::warn!("an authorization code came twice");
+    if let Some(kept) = plane.store.grant(grant).await.map_err(unknown)? {
+        plane
+            .end_kept(&kept, None, "code_reuse")
+            .await
+            .map_err(unknown)?;
+    }
+    Ok(())
+}
+
+async fn refresh(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+    let text = form
+        .find("refresh_token")
+        .ok_or(OauthError::request("refresh_token is missing"))?;
+    let old = Plain::<RefreshToken>::parse(text).ok_or(BAD_REFRESH)?;
+    let hash = old.hash(plane.keys.secrets());
+    let kept = plane.store.renewable(hash).await.map_err(unknown)?;
+    let kept = kept.filter(|kept| !kept.ended).ok_or(BAD_REFRESH)?;
+    let client = ClientKind::parse(&kept.client).ok_or(BAD_REFRESH)?;
+    // A narrower scope is none of ours: scopes have no parts.
+    if form
+        .find("scope")
+        .is_some_and(|scope| scope != kept.scope.as_str())
+    {
+        return Err(NO_SCOPE);
+    }
+    let member = plane.open_grant(&kept).map_err(torn)?.member;
+    let scope = kept.scope.clone();
+    issue(plane, member, &scope, Ask::renewal(old, kept, client))
+        .await
+        .map_err(|refused| match refused {
+            Refused::Scope => NO_SCOPE,
+            Refused::Spent | Refused::Member => BAD_REFRESH,
+            Refused::Unknown => OauthError::unavailable(),
+        })
+}
+
+/// Why nothing was issued, as far as a grant type cares.
+enum Refused {
+    Scope,
+    Member,
+    Spent,
+    Unknown,
+}
+
+/// Judged again, each time; then issued.
+async fn issue(plane: &Plane, member: MemberId, scope: &Name, ask: Ask) -> Result<Issued, Refused> {
+    let qualified = plane.qualify(member, scope).await.map_err(|error| {
+        tracing::info!(code = error.public().1, "a token was refused");
+        match error {
+            QualifyError::NoScope | QualifyError::NotYours => Refused::Scope,
+            QualifyError::Store(_) | QualifyError::Broken(_) => {
+                tracing::error!(error = chain(&error), "nobody could be judged");
+                Refused::Unknown
+            }
+            _ => Refused::Member,
+        }
+    })?;
+    plane.issue(qualified, ask).await.map_err(|error| {
+        tracing::info!(code = error.public().1, "a token was refused");
+        match error {
+            IssueError::Anonymous | IssueError::Life => Refused::Scope,
+            IssueError::Spent | IssueError::Reused => Refused::Spent,
+            IssueError::Lapsing | IssueError::Barred | IssueError::Full => Refused::Member,
+            _ => {
+                tracing::error!(error = chain(&error), "nothing could be issued");
+                Refused::Unknown
+            }
+        }
+    })
+}
+
+/// RFC 7636, section 4.6.
+fn proves(verifier: &str, challenge: &[u8; 32]) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(plain)
+        && ct_eq(digest(&SHA256, verifier.as_bytes()).as_ref(), challenge)
+}
+
+/// The 32 bytes of an `S256` challenge; `None` when it is not one.
+pub(super) fn challenge(text: &str) -> Option<[u8; 32]> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    bytes.try_into().ok()
+}
+
+fn unknown(error: StoreError) -> OauthError {
+    tracing::error!(error = chain(&error), "the token endpoint has no answer");
+    OauthError::unavailable()
+}
+
+fn torn(error: CellError) -> OauthError {
+    tracing::error!(error = chain(&error), "a stored handle does not open");
+    OauthError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "server_error",
+        "what is stored about this login does not open",
+    )
+}
+
+const fn bad(code: &'static str, description: &'static str) -> OauthError {
+    OauthError::new(StatusCode::BAD_REQUEST, code, description)
+}
+
+const UNSUPPORTED: OauthError = bad(
+    "unsupported_grant_type",
+    "device_code, authorization_code and refresh_token are supported",
+);
+const PENDING: OauthError = bad(
+    "authorization_pending",
+    "the code has not been answered yet",
+);
+const SLOW_DOWN: OauthError = bad("slow_down", "wait five seconds longer between polls");
+const DENIED: OauthError = bad("access_denied", "the login was denied");
+const EXPIRED: OauthError = bad("expired_token", "the code has expired or was used");
+const BAD_CODE: OauthError = bad("invalid_grant", "the code does not hold");
+const NO_SCOPE: OauthError = bad("invalid_scope", "the scope is not open to you");
+/// 401, because that is what makes Claude Code sign in again.
+const BAD_REFRESH: OauthError = OauthError::new(
+    StatusCode::UNAUTHORIZED,
+    "invalid_grant",
+    "the refresh token does not hold; sign in again",
+);
