@@ -9,14 +9,16 @@ use bauta_audit::store::LogStore;
 use bauta_token::{ambient::Randomness, scope::Name};
 use serde::{Deserialize, Serialize};
 
+pub mod grants;
 pub mod people;
 
 pub use crate::log::Event;
+use grants::Grants;
 use people::People;
 
 /// All that the plane keeps.
-pub trait Store: People + LogStore + Send + Sync {}
-impl<T: People + LogStore + Send + Sync> Store for T {}
+pub trait Store: People + Grants + LogStore + Send + Sync {}
+impl<T: People + Grants + LogStore + Send + Sync> Store for T {}
 
 /// Names a member: 128 random bits, shown as `mbr_` and 26 letters of base32.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]

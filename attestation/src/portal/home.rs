@@ -1,0 +1,141 @@
+//! The first page: what this is, or where a member stands.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use bauta_token::scope::Privacy;
+
+use super::{frame, page as render, unavailable, view, words};
+use crate::{
+    Plane,
+    attest::Truth,
+    config::{DeviceFlow, ScopeRule},
+    login::SignedInMember,
+    member::Standing,
+    ports::people::VerificationState,
+};
+
+pub(super) async fn page(
+    State(plane): State<Arc<Plane>>,
+    member: Option<SignedInMember>,
+) -> Response {
+    let Some(member) = member else {
+        return render(&view::Welcome {
+            frame: frame(&plane, "home", false),
+        });
+    };
+    match plane.standing(member.member).await {
+        Ok(Some(standing)) => render(&home(&plane, &standing)),
+        Ok(None) => render(&view::Welcome {
+            frame: frame(&plane, "home", false),
+        }),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn home(plane: &Plane, standing: &Standing) -> view::Home {
+    let verified = standing.verified.as_ref();
+    let left = verified.map(|v| v.valid_until.0.saturating_sub(plane.clock.now().day().0));
+    let scopes = plane
+        .scopes
+        .values()
+        .filter(|r| standing.scopes.contains(&r.name));
+    view::Home {
+        frame: frame(plane, "home", true),
+        verified_until: verified.map(|v| words::day(v.valid_until)),
+        verified_in: verified.map_or_else(String::new, |v| words::month(&v.verified_on)),
+        verified_by: verified.map_or_else(String::new, |v| words::vendor(&v.vendor)),
+        lasting: lasting(standing, left),
+        renew: left.is_some_and(|days| days <= SOON),
+        next: next(standing),
+        scopes: scopes.map(|rule| scope(plane, rule, standing)).collect(),
+        public_url: plane.origin(),
+        device: plane.settings.oauth.device != DeviceFlow::Off,
+    }
+}
+
+fn lasting(standing: &Standing, left: Option<i64>) -> String {
+    match left {
+        Some(days) if days <= SOON => format!(
+            "It ends in {} {}; verify again in time and nothing stops working.",
+            days.max(0),
+            if days == 1 { "day" } else { "days" }
+        ),
+        Some(_) => "It serves every provider and tool until then.".to_owned(),
+        None if standing.expired => {
+            "Your verification has expired. Verify again to go on.".to_owned()
+        }
+        None if pending(standing) => "A check is under way. The result will be here.".to_owned(),
+        None => {
+            "Prove once that you are a real, eligible person. It takes about three minutes and \
+             serves every provider and tool."
+                .to_owned()
+        }
+    }
+}
+
+fn pending(standing: &Standing) -> bool {
+    standing.attempt.as_ref().is_some_and(|attempt| {
+        matches!(
+            attempt.state,
+            VerificationState::Submitted | VerificationState::UnderReview
+        )
+    })
+}
+
+fn next(standing: &Standing) -> view::Link {
+    if standing.verified.is_some() {
+        view::Link::new("/tokens", "Tokens")
+    } else if pending(standing) {
+        view::Link::new("/verify/waiting", "See how far it is")
+    } else {
+        view::Link::new("/verify", "Verify once")
+    }
+}
+
+fn scope(plane: &Plane, rule: &ScopeRule, standing: &Standing) -> view::Scope {
+    let mut because = Vec::new();
+    let open = standing.verified.is_some() && rule.privacy == Privacy::Sealed;
+    if standing.verified.is_none() {
+        because.push("Opens once you are verified.".to_owned());
+    } else {
+        let now = plane.clock.now();
+        for gate in standing
+            .gates
+            .iter()
+            .filter(|gate| gate.effective_from <= now)
+        {
+            if gate.result != Truth::True {
+                because.push(format!(
+                    "Models behind the rule “{}” (version {}) stay closed: {}.",
+                    gate.gate.policy(),
+                    gate.gate.version(),
+                    match gate.result {
+                        Truth::False => "your verification does not meet it",
+                        _ => "your verification says nothing on part of it",
+                    }
+                ));
+            }
+            if let Some(closes) = gate.closes_at {
+                because.push(format!(
+                    "The rule “{}” closes to you on {}.",
+                    gate.gate.policy(),
+                    words::day(closes.day())
+                ));
+            }
+        }
+    }
+    view::Scope {
+        name: rule.name.to_string(),
+        open,
+        privacy: match rule.privacy {
+            Privacy::Sealed => "pseudonymous",
+            _ => "anonymous",
+        },
+        models: words::list(&rule.models),
+        because,
+    }
+}
+
+/// From when on a member is reminded.
+const SOON: i64 = 14;

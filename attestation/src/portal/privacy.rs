@@ -1,0 +1,216 @@
+//! Everything held about a member, shown to it.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use bauta_audit::store::StoreError;
+
+use super::{
+    frame, page as render, unavailable,
+    verify::{facts, redaction},
+    view::{self, Fact, Group},
+    words,
+};
+use crate::{
+    Plane,
+    attest::Truth,
+    login::SignedInMember,
+    member::Standing,
+    ports::{
+        MemberId,
+        grants::{Held, HeldFor, KeptGrant},
+    },
+};
+
+pub(super) async fn page(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
+    match held(&plane, &member).await {
+        Ok(held) => render(&view::Privacy {
+            frame: frame(&plane, "privacy", true),
+            held,
+        }),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, StoreError> {
+    let standing = plane.standing(member.member).await?;
+    let grants = plane.grants(member.member).await?;
+    let holds = plane.store.held(plane.holder(member.member)).await?;
+    let mut groups = Vec::new();
+    if let Some(standing) = &standing {
+        groups.push(account(plane, member.member, standing));
+        groups.push(attestation(standing));
+        groups.push(evidence(standing));
+    }
+    groups.push(session(member));
+    groups.push(tokens(plane, &grants));
+    groups.push(pseudonyms(plane, &holds));
+    groups.push(log());
+    Ok(groups)
+}
+
+fn account(plane: &Plane, member: MemberId, standing: &Standing) -> Group {
+    let roles: Vec<_> = standing.roles.iter().map(|role| role.as_str()).collect();
+    let scopes: Vec<_> = standing.scopes.iter().collect();
+    let or_none = |text: String| {
+        if text.is_empty() {
+            "none".to_owned()
+        } else {
+            text
+        }
+    };
+    let issuer = &plane.settings.sso.issuer;
+    Group {
+        title: "Your member row",
+        facts: vec![
+            Fact::new("Random number", member.to_string()),
+            Fact::new(
+                "Tag",
+                format!(
+                    "a keyed, slow hash of your account at {issuer}; the key is not in the database"
+                ),
+            ),
+            Fact::new(
+                "State",
+                match standing.reason.as_deref() {
+                    Some(reason) => format!("suspended: {reason}"),
+                    None => "active".to_owned(),
+                },
+            ),
+            Fact::new("Scopes your groups open", or_none(words::list(&scopes))),
+            Fact::new("Roles", or_none(words::list(&roles))),
+            Fact::new("First sign-in", words::day(standing.joined)),
+            Fact::new("Last sign-in", words::day(standing.signed_in)),
+            Fact::new(
+                "Directory join",
+                "a keyed hash of your directory id, if there is one, to notice when you leave",
+            ),
+        ],
+        gone: "Gone when you are erased. The groups themselves are not kept.".to_owned(),
+    }
+}
+
+fn attestation(standing: &Standing) -> Group {
+    let mut all = Vec::new();
+    if let Some(verified) = &standing.verified {
+        for (predicate, truth) in &verified.predicates {
+            let truth = match truth {
+                Truth::True => "yes",
+                Truth::False => "no",
+                Truth::Undetermined => "not known",
+            };
+            all.push(Fact::new(words::predicate(*predicate), truth));
+        }
+        all.extend(facts(&verified.record));
+        all.push(Fact::new(
+            "Signature",
+            "64 bytes over your random number and these lines",
+        ));
+        all.push(Fact::new(
+            "Nonce",
+            "32 random bytes, kept apart; deleting them makes the commitment noise",
+        ));
+    }
+    Group {
+        title: "Your attestation",
+        facts: all,
+        gone: match &standing.verified {
+            Some(verified) => format!(
+                "Counts until {}. The row goes some time after that, with its nonce.",
+                words::day(verified.valid_until)
+            ),
+            None => "Nothing that counts now.".to_owned(),
+        },
+    }
+}
+
+fn evidence(standing: &Standing) -> Group {
+    let attempt = standing.attempt.as_ref();
+    Group {
+        title: "Evidence at the vendor",
+        facts: attempt.map_or_else(Vec::new, |attempt| {
+            vec![
+                Fact::new("Vendor", words::vendor(&attempt.vendor)),
+                Fact::new("Attempt began", words::day(attempt.began)),
+                Fact::new("Deletion there", redaction(attempt.redaction)),
+                Fact::new(
+                    "Vendor’s session id",
+                    "kept encrypted until deletion is confirmed, then deleted here",
+                ),
+            ]
+        }),
+        gone:
+            "Images and document data are at the vendor only, and only until this says confirmed."
+                .to_owned(),
+    }
+}
+
+fn session(member: &SignedInMember) -> Group {
+    Group {
+        title: "This browser",
+        facts: vec![
+            Fact::new("Session", "a keyed hash of your cookie"),
+            Fact::new(
+                "Sign-in service",
+                "keyed hashes of its session and subject, so that signing out there ends this",
+            ),
+            Fact::new("Ends at the latest", words::day(member.expires_at.day())),
+        ],
+        gone: "Gone at sign-out or when it has not been used. No address, no browser name."
+            .to_owned(),
+    }
+}
+
+fn tokens(plane: &Plane, grants: &[KeptGrant]) -> Group {
+    let facts = grants.iter().map(|grant| {
+        let label = plane.open_label(grant);
+        let name = label.map_or_else(|| grant.client.clone(), |label| label.as_str().to_owned());
+        let text = format!(
+            "scope {}, made {}, last refreshed {}, ends {}; your random number and the label are \
+             encrypted, the token itself is not kept",
+            grant.scope,
+            words::day(grant.made_on),
+            words::day(grant.refreshed_on),
+            words::day(grant.ends_at.day())
+        );
+        Fact::new(&name, text)
+    });
+    Group {
+        title: "Your tokens",
+        facts: facts.collect(),
+        gone:
+            "Each row goes when its last token has expired. How a token was used is not known here."
+                .to_owned(),
+    }
+}
+
+fn pseudonyms(plane: &Plane, holds: &[Held]) -> Group {
+    let facts = plane.settings.providers.iter().map(|provider| {
+        let held = holds.iter().find(|held| held.provider == *provider);
+        let text = match held.map(|held| held.why) {
+            None => "not stored: computed with a key when a token is made, new every 180 days",
+            Some(HeldFor::Suspended) => "held past its epoch while you are suspended",
+            Some(HeldFor::Deactivated) => "held for good: the provider has shut your account there",
+        };
+        Fact::new(provider.as_str(), text)
+    });
+    Group {
+        title: "Your pseudonyms",
+        facts: facts.collect(),
+        gone: "Each provider sees another one; only this side could tell that they are yours."
+            .to_owned(),
+    }
+}
+
+fn log() -> Group {
+    Group {
+        title: "The tamper-evident log",
+        facts: vec![Fact::new(
+            "Events about you",
+            "sign-ins, verification, what was attested, tokens issued and ended: each with a random \
+             salt of its own",
+        )],
+        gone: "When you are erased, salts and texts are deleted; what stays are hashes that say nothing."
+            .to_owned(),
+    }
+}

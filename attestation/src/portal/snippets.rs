@@ -1,0 +1,54 @@
+//! Ready lines for the tools people use.
+
+use url::Url;
+
+use super::view::Snippet;
+
+/// What to type for each tool, against the gateway at `gateway`.
+pub(crate) fn all(gateway: &Url) -> Vec<Snippet> {
+    let base = gateway.as_str().trim_end_matches('/');
+    vec![
+        Snippet {
+            tool: "Claude Code",
+            text: "A set variable wins over a saved login.",
+            code: format!(
+                "export ANTHROPIC_BASE_URL={base}\nexport ANTHROPIC_AUTH_TOKEN=\"$BAUTA_TOKEN\"\nclaude"
+            ),
+        },
+        Snippet {
+            tool: "Anthropic SDKs",
+            text: "",
+            code: format!(
+                "export ANTHROPIC_BASE_URL={base}\nexport ANTHROPIC_AUTH_TOKEN=\"$BAUTA_TOKEN\""
+            ),
+        },
+        Snippet {
+            tool: "OpenAI SDKs",
+            text: "The address ends in /v1.",
+            code: format!(
+                "export OPENAI_BASE_URL={base}/v1\nexport OPENAI_API_KEY=\"$BAUTA_TOKEN\""
+            ),
+        },
+        Snippet {
+            tool: "Codex CLI",
+            text: "In ~/.codex/config.toml of your user, not of a project.",
+            code: format!(
+                "model_provider = \"bauta\"\n\n[model_providers.bauta]\nname = \"Bauta\"\n\
+                 base_url = \"{base}/v1\"\nwire_api = \"responses\"\nenv_key = \"BAUTA_TOKEN\""
+            ),
+        },
+        Snippet {
+            tool: "Gemini CLI",
+            text: "With a base URL set, it must be told in ~/.gemini/settings.json to use a key: \
+                   {\"security\":{\"auth\":{\"selectedType\":\"gemini-api-key\"}}}",
+            code: format!(
+                "export GOOGLE_GEMINI_BASE_URL={base}\nexport GEMINI_API_KEY=\"$BAUTA_TOKEN\"\ngemini"
+            ),
+        },
+        Snippet {
+            tool: "curl",
+            text: "Which models this token opens.",
+            code: format!("curl {base}/v1/models -H \"Authorization: Bearer $BAUTA_TOKEN\""),
+        },
+    ]
+}

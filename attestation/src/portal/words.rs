@@ -1,0 +1,107 @@
+//! Dates and names as people read them.
+
+use bauta_token::units::{UnixDay, UnixMillis};
+
+use crate::{attest::Predicate, config::VerifierConfig};
+
+/// `12 May 2027`.
+pub(crate) fn day(day: UnixDay) -> String {
+    let (year, month, date) = day.civil();
+    format!("{date} {} {year}", month_name(month))
+}
+
+/// `May 2027`, from `2027-05`; anything else as it is.
+pub(crate) fn month(text: &str) -> String {
+    let read = || {
+        let (year, month) = text.split_once('-')?;
+        let month: u8 = month.parse().ok()?;
+        Some(format!("{} {year}", month_name(month)))
+    };
+    read().unwrap_or_else(|| text.to_owned())
+}
+
+/// `moments ago`, `3 minutes ago`.
+pub(crate) fn ago(then: UnixMillis, now: UnixMillis) -> String {
+    match now.seconds().saturating_sub(then.seconds()) {
+        ..60 => "moments ago".to_owned(),
+        60..120 => "a minute ago".to_owned(),
+        seconds => format!("{} minutes ago", seconds / 60),
+    }
+}
+
+/// `a, b and c`.
+pub(crate) fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [most @ .., last] => {
+            let most: Vec<_> = most.iter().map(ToString::to_string).collect();
+            format!("{} and {last}", most.join(", "))
+        }
+    }
+}
+
+/// A verifier as a page names it.
+pub(crate) const fn verifier<S>(config: &VerifierConfig<S>) -> (&'static str, &'static str) {
+    match config {
+        VerifierConfig::Persona(_) => ("persona", "Persona"),
+        VerifierConfig::Officer(_) => ("officer", "two officers of your organisation"),
+    }
+}
+
+/// The name of a verifier by its kind.
+pub(crate) fn vendor(kind: &str) -> String {
+    match kind {
+        "persona" => "Persona".to_owned(),
+        "officer" => "two officers of your organisation".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// What a predicate says of a person.
+pub(crate) const fn predicate(predicate: Predicate) -> &'static str {
+    match predicate {
+        Predicate::PersonVerified => "You are a real person, the one who signed in",
+        Predicate::AgeOver18 => "You are 18 or older",
+        Predicate::DocumentUnexpired => "Your document had not expired",
+        Predicate::LivenessChecked => "The selfie was live and matched",
+        Predicate::SanctionsClear => "Not found on sanctions lists",
+    }
+}
+
+fn month_name(month: u8) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let place = usize::from(month).checked_sub(1);
+    place
+        .and_then(|place| NAMES.get(place))
+        .copied()
+        .unwrap_or("?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_read_as_people_write_them() {
+        assert_eq!(day(UnixDay(20_778)), "21 November 2026");
+        assert_eq!(month("2027-05"), "May 2027");
+        assert_eq!(month("soon"), "soon");
+        assert_eq!(ago(UnixMillis(0), UnixMillis(59_999)), "moments ago");
+        assert_eq!(ago(UnixMillis(0), UnixMillis(180_000)), "3 minutes ago");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+    }
+}
