@@ -151,8 +151,10 @@ impl Batch {
         // Fisher and Yates. 64 bits over at most a few thousand leaves: no bias to speak of.
         for last in (1..leaves.len()).rev() {
             let n = u64::try_from(last).unwrap_or(0);
-            let [a, b, c, d, e, f, g, h, ..] = draw(&key, b"order", n);
-            let place = u64::from_be_bytes([a, b, c, d, e, f, g, h])
+            let drawn = draw(&key, b"order", n);
+            let place = drawn
+                .first_chunk()
+                .map_or(0, |head| u64::from_be_bytes(*head))
                 .checked_rem(n.saturating_add(1))
                 .and_then(|place| usize::try_from(place).ok())
                 .unwrap_or(0);

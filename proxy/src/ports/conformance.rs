@@ -208,7 +208,7 @@ pub async fn usage_is_of_one_grant_by_model<J: Journal>(journal: Arc<J>) {
     let mut other = intent(3, 5, 100);
     other.grant = Pseudonym::from_bytes(&[99; 32]);
     let mut haiku = intent(2, 7, 100);
-    haiku.model = "claude-haiku".to_owned();
+    "claude-haiku".clone_into(&mut haiku.model);
     for entry in [
         begin(1, 60, 100),
         close(1, 50),

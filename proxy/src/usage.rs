@@ -1,0 +1,159 @@
+//! What a token has used, shown to whoever presents it and to nobody else.
+//!
+//! The identity plane cannot ask about a member, so its portal sends the member's browser here
+//! with the token in a form; what comes back is seen by the browser alone.
+
+use axum::{
+    Json,
+    body::Body,
+    response::{Html, IntoResponse, Response},
+};
+use bauta_token::units::UnixMillis;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use serde_json::{Value, json};
+
+use crate::{
+    ports::{GrantUsage, Journal, ModelUsage, StoreError},
+    read::gather,
+    redeem::Pass,
+    reserve::window_start,
+};
+
+/// The usage of the presented token.
+///
+/// # Errors
+///
+/// When storage does not answer.
+pub async fn show<J: Journal + ?Sized>(
+    journal: &J,
+    pass: &Pass,
+    asking: &HeaderMap,
+) -> Result<Response, StoreError> {
+    let start = pass
+        .terms()
+        .budget
+        .map_or(UnixMillis(0), |budget| window_start(budget, pass.at()));
+    let usage = journal.usage(pass.grant(), start).await?;
+    let as_page = asking
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let mut response = if as_page {
+        Html(page(pass, &usage, start)).into_response()
+    } else {
+        Json(document(pass, &usage, start)).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}
+
+/// A request as it came, but for a form that posts a token to `/usage/self`: that becomes the
+/// request with the token in its header.
+///
+/// # Errors
+///
+/// The answer to a form that is none.
+pub async fn unwrap_form(parts: Parts, body: Body) -> Result<(Parts, Body), Box<Response>> {
+    if parts.method != Method::POST || parts.uri.path() != PATH {
+        return Ok((parts, body));
+    }
+    let form = gather(body, FORM_BYTES).await.ok();
+    let credential = form
+        .as_deref()
+        .and_then(|form| std::str::from_utf8(form).ok())
+        .and_then(|form| form.trim_end().strip_prefix("token="))
+        // A token has no letter that a form would escape.
+        .filter(|token| {
+            token
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        })
+        .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
+    let Some(mut credential) = credential else {
+        return Err(Box::new(StatusCode::BAD_REQUEST.into_response()));
+    };
+    credential.set_sensitive(true);
+    let mut parts = parts;
+    parts.method = Method::GET;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    parts.headers.remove(header::CONTENT_TYPE);
+    // A second credential beside the form's is refused by `admit` as any two are.
+    parts.headers.append(header::AUTHORIZATION, credential);
+    Ok((parts, Body::empty()))
+}
+
+fn document(pass: &Pass, usage: &GrantUsage, start: UnixMillis) -> Value {
+    let budget = pass.terms().budget.map(|budget| {
+        let resets_at = UnixMillis(start.0.saturating_add(budget.per.millis()));
+        json!({
+            "limit_micro_usd": budget.amount.get(),
+            "spent_micro_usd": usage.standing.spent.get(),
+            "held_micro_usd": usage.standing.held.get(),
+            "left_micro_usd": usage.standing.left(budget.amount).get(),
+            "resets_at": resets_at.to_string(),
+        })
+    });
+    let models: Vec<Value> = usage.models.iter().map(row).collect();
+    json!({ "scope": pass.terms().name.as_str(), "budget": budget, "models": models })
+}
+
+fn row(model: &ModelUsage) -> Value {
+    json!({
+        "model": model.model,
+        "requests": model.requests,
+        "input_tokens": model.tokens.input,
+        "output_tokens": model.tokens.output,
+        "cache_read_tokens": model.tokens.cache_read,
+        "cache_write_tokens": model.tokens.cache_write,
+        "charged_micro_usd": model.charged.get(),
+    })
+}
+
+/// Every value in it is a number or a name of the configuration, whose letters need no escape.
+fn page(pass: &Pass, usage: &GrantUsage, start: UnixMillis) -> String {
+    let budget = pass.terms().budget.map_or_else(String::new, |budget| {
+        let resets_at = UnixMillis(start.0.saturating_add(budget.per.millis()));
+        format!(
+            "<p>Spent <strong>${}</strong> of ${}, ${} more set aside by requests that run. \
+             Whole again at {resets_at}.</p>",
+            usage.standing.spent, budget.amount, usage.standing.held
+        )
+    });
+    let rows: Vec<String> = usage.models.iter().map(cells).collect();
+    let rows = rows.concat();
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>Usage of this token</title>\
+         <style>body{{font:1rem/1.5 system-ui;max-width:50rem;margin:2rem auto;padding:0 1rem}}\
+         table{{border-collapse:collapse}}th,td{{padding:.25rem 1rem .25rem 0;text-align:start}}\
+         </style></head><body><main><h1>Usage of this token</h1><p>Scope {}. Only whoever holds the \
+         token can see this page; the gateway does not know who that is.</p>{budget}\
+         <table><thead><tr><th scope=\"col\">Model</th><th scope=\"col\">Requests</th>\
+         <th scope=\"col\">Tokens read</th><th scope=\"col\">Tokens written</th>\
+         <th scope=\"col\">Cost</th></tr></thead><tbody>{rows}</tbody></table></main></body></html>",
+        pass.terms().name
+    )
+}
+
+fn cells(model: &ModelUsage) -> String {
+    format!(
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>${}</td></tr>",
+        model.model, model.requests, model.tokens.input, model.tokens.output, model.charged
+    )
+}
+
+const PATH: &str = "/usage/self";
+const FORM_BYTES: usize = 16 * 1024;
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
