@@ -21,6 +21,8 @@ mod seed;
 mod server;
 mod sse;
 mod tape;
+#[cfg(test)]
+mod testing;
 
 pub use answer::Answer;
 pub use anthropic::Anthropic;

@@ -71,14 +71,18 @@ impl Client {
 /// What a talkative provider says about a person. Distinctive, so that it can be searched for.
 pub(super) fn leaks(person: &Person) -> Map<String, Value> {
     let low = person.name.to_lowercase();
+    let number = low.bytes().fold(7_u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(byte)) % 10_000
+    });
+    let family = format!("Quetzalfinch-{}sen", person.name);
     let claims = json!({
         "email": format!("{low}.leak-7f31@canary-mail.example"),
         "email_verified": true,
-        "name": format!("{} Quetzalfinch-Oxtoby", person.name),
+        "name": format!("{} {family}", person.name),
         "given_name": format!("Canarygiven{low}"),
-        "family_name": "Quetzalfinch-Oxtoby",
+        "family_name": family,
         "preferred_username": format!("{low}.quetzalfinch"),
-        "phone_number": format!("+883 5100 0193 {:04}", low.len().saturating_mul(1111)),
+        "phone_number": format!("+883 5100 0193 {number:04}"),
         "picture": format!("https://pictures.canary-mail.example/{low}-9b02.jpg"),
     });
     match claims {

@@ -291,4 +291,4 @@ const EMAIL: &str = "zephyrine.quillfeather@canary-mail.example";
 const PHONE: &str = "+883 5100 0742 1187";
 const PHOTO: &str = "canary-photo-7f31";
 pub(super) const IP_ADDRESS: &str = "203.0.113.177";
-pub(super) const USER_AGENT: &str = "CanaryBrowser/118.7 (Quillfeather OS)";
+pub(super) const USER_AGENT: &str = "CanaryBrowser/118.7 (Wexmoor OS)";
