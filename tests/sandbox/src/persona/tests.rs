@@ -2,6 +2,7 @@
 
 mod api;
 mod hooks;
+mod objects;
 mod pages;
 
 use super::*;
