@@ -6,9 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use axum::{BoxError, Router};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use tower::Service;
@@ -50,11 +51,14 @@ pub(super) fn take_odd(headers: &mut HeaderMap) {
 
 /// The router's answer, or a 500 where a handler panicked. What it panicked with is not looked at:
 /// it may hold anything.
-pub(super) async fn guarded(
+pub(super) async fn guarded<B>(
     mut router: Router,
     tally: &Tally,
-    request: Request<Incoming>,
-) -> Response<Body> {
+    request: Request<B>,
+) -> Response<Body>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let mut answering = pin!(router.call(request));
     let answered = std::future::poll_fn(|cx| {
         match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {

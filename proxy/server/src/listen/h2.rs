@@ -21,7 +21,11 @@ use super::refusal::Reason;
 use super::wire::{Leaving, Running, Wire};
 use super::{Connection, Limits, door, target};
 
-/// How often a connection is looked at for being idle.
+mod streams;
+
+use self::streams::{Coming, Watch};
+
+/// How often a connection is looked at for being idle or stalled.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Runs HTTP/2 on `stream` to its end.
@@ -29,30 +33,32 @@ pub(super) async fn serve<S>(connection: Connection, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let wire = Arc::new(Wire::default());
+    let (wire, watch) = (Arc::new(Wire::default()), Arc::new(Watch::new()));
+    let limits = &connection.limits;
     let service = service_fn(|request| {
-        let limits = Arc::clone(&connection.limits);
-        answer(
-            connection.router.clone(),
-            Arc::clone(&wire),
-            limits,
-            request,
-        )
+        let (router, limits) = (connection.router.clone(), Arc::clone(limits));
+        let (wire, watch) = (Arc::clone(&wire), Arc::clone(&watch));
+        async move { Ok::<_, Infallible>(watch.over(answer(router, wire, limits, request).await)) }
     });
     let builder = builder(&connection.tracker);
     let mut serving = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
+    let last_wait = tokio::select! {
         biased;
         // How a connection ends is the client's business, and an error says no more than that.
         _end = serving.as_mut() => return,
-        () = connection.shutdown.cancelled() => {}
-        () = idle(&wire, connection.limits.idle) => {}
-    }
+        () = connection.shutdown.cancelled() => None,
+        end = watched(&wire, &watch, limits) => match end {
+            End::Idle => Some(limits.write_stall),
+            End::Stalled => return limits.tally.cut(),
+        },
+    };
     serving.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         _end = serving.as_mut() => {}
-        () = connection.cut.cancelled() => connection.limits.tally.cut(),
+        () = connection.cut.cancelled() => limits.tally.cut(),
+        // An idle client that does not take our good-bye.
+        () = tokio::time::sleep(last_wait.unwrap_or(Duration::MAX)) => limits.tally.cut(),
     }
 }
 
@@ -73,14 +79,25 @@ fn builder(tracker: &TaskTracker) -> http2::Builder<Tracked> {
     builder
 }
 
-/// Returns when nothing has run for `limit`.
-async fn idle(wire: &Wire, limit: Duration) {
+/// Why a connection is ended from this side.
+enum End {
+    /// Nothing has run for a while.
+    Idle,
+    /// A client does not take its answer.
+    Stalled,
+}
+
+/// Returns when there is a reason to end the connection.
+async fn watched(wire: &Wire, watch: &Watch, limits: &Limits) -> End {
     let opened = Instant::now();
     loop {
-        tokio::time::sleep(LOOK.min(limit)).await;
+        tokio::time::sleep(LOOK.min(limits.idle).min(limits.write_stall)).await;
+        if watch.has_stalled(limits.write_stall) {
+            return End::Stalled;
+        }
         let since = wire.idle_since().unwrap_or(opened);
-        if wire.is_idle() && since.elapsed() >= limit {
-            return;
+        if wire.is_idle() && since.elapsed() >= limits.idle {
+            return End::Idle;
         }
     }
 }
@@ -90,7 +107,7 @@ async fn answer(
     wire: Arc<Wire>,
     limits: Arc<Limits>,
     mut request: Request<Incoming>,
-) -> Result<Response<Leaving>, Infallible> {
+) -> Response<Leaving> {
     wire.enter(false);
     let running = Running::new(&wire);
     if let Err(reason) = check(&request, &limits.hosts) {
@@ -98,11 +115,12 @@ async fn answer(
         let mut answer = reason.answer();
         // One stream is refused, not the connection; the field does not exist here.
         answer.headers_mut().remove(header::CONNECTION);
-        return Ok(running.until_out(answer));
+        return running.until_out(answer);
     }
     door::take_odd(request.headers_mut());
+    let request = request.map(|body| Coming::new(body, &limits));
     let answer = door::guarded(router, &limits.tally, request).await;
-    Ok(running.until_out(answer))
+    running.until_out(answer)
 }
 
 /// The rules of `head`, for a request that hyper has already taken apart.

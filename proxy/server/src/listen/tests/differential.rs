@@ -63,6 +63,16 @@ const SPLICES: [&str; 40] = [
     "A: b\r\n c",
 ];
 
+/// How many cases; `tests/run --full edge` asks for more. Proptest reads its seed by itself.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("BAUTA_TEST_EDGE_CASES").ok();
+    ProptestConfig {
+        cases: asked.map_or(2000, |cases| cases.parse().unwrap()),
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 fn good() -> impl Strategy<Value = Vec<u8>> {
     let body = proptest::collection::vec(any::<u8>(), 0..40);
     let path = "/[a-z0-9]{0,8}(\\?[a-z=&]{0,8})?";
@@ -230,22 +240,21 @@ fn hyper_sees_in_mutated_requests_what_the_scanner_saw() {
         .unwrap();
     let requests = proptest::collection::vec(good(), 1..4);
     let mutations = proptest::collection::vec(mutation(), 0..5);
-    let config = ProptestConfig {
-        cases: 3000,
-        failure_persistence: None,
-        ..Default::default()
-    };
-    proptest!(config, |(requests in requests, mutations in mutations)| {
+    proptest!(config(), |(requests in requests, mutations in mutations)| {
         let mut bytes = requests.concat();
         for (at, mutation) in &mutations {
             mutate(&mut bytes, *at, mutation);
         }
         compare(&runtime, &bytes);
     });
+    println!(
+        "{} mutated connections: hyper saw what the scanner saw",
+        config().cases
+    );
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_verdict_does_not_depend_on_how_bytes_arrive(

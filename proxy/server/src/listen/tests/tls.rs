@@ -1,14 +1,18 @@
 //! The same rules over TLS, where the client may choose HTTP/2.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::HeaderMap;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Frame};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
@@ -274,6 +278,102 @@ async fn an_idle_http_2_connection_ends() {
         }
     };
     timeout(SOON, ended).await.unwrap();
+}
+
+/// Asks ten times, reads no answer, and waits until the connection is cut for it.
+async fn stalled(router: Router, limits: Limits) {
+    let edge = secured(router, limits.clone()).await;
+    let mut sender = h2(edge.address).await;
+
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        let answer = timeout(SOON, sender.send_request(ask("GET", "https://x/"))).await;
+        answers.push(answer.unwrap().unwrap());
+    }
+
+    let cut = async {
+        while counted(&limits, "cut") == 0 || !sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, cut).await.unwrap();
+    assert_eq!(counted(&limits, "cut"), 1);
+    edge.shutdown.cancel();
+    edge.tracker.close();
+    timeout(SOON, edge.tracker.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn h2_07_a_reader_that_opens_no_window_for_a_stream_is_cut() {
+    let mut short = limits();
+    short.write_stall = Duration::from_millis(100);
+
+    stalled(Router::new().fallback(async || Body::new(Endless)), short).await;
+}
+
+#[tokio::test]
+async fn h2_07_a_reader_that_opens_no_window_for_the_last_part_is_cut() {
+    let mut short = limits();
+    (short.write_stall, short.idle) = (Duration::from_millis(100), Duration::from_millis(100));
+
+    stalled(
+        Router::new().fallback(async || vec![b'a'; 10_000_000]),
+        short,
+    )
+    .await;
+}
+
+/// A body that always has more.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'a'; 16384])))))
+    }
+}
+
+#[tokio::test]
+async fn h1_18_a_body_that_stops_is_cut_over_http_2() {
+    let mut short = limits();
+    short.body_grace = Duration::from_millis(50);
+    let reached = Reached::default();
+    let edge = secured(counting(&reached), short.clone()).await;
+    let stream = connect(edge.address, &["h2"]).await;
+    let (mut sender, running) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::task::spawn(running);
+    let request = Request::post("https://x/").body(Never).unwrap();
+
+    let answer = timeout(SOON, sender.send_request(request))
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(answer.status(), 400);
+    assert_eq!(reached.count(), 0);
+    assert_eq!(counted(&short, "cut"), 1);
+}
+
+/// A body that never comes.
+struct Never;
+
+impl hyper::body::Body for Never {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
 }
 
 #[tokio::test]
