@@ -11,9 +11,14 @@ use serde::Deserialize;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+mod check;
 mod time;
 
-pub use self::time::{Instant, Span, instant};
+pub(crate) use self::time::day;
+pub use self::{
+    check::SettingsError,
+    time::{Instant, Span, instant},
+};
 use crate::attest::{Predicate, Truth};
 
 /// All settings of the plane, resolved.
@@ -28,6 +33,8 @@ pub struct Settings {
     pub sso: Sso<SecretText>,
     /// The token endpoints.
     pub oauth: Oauth,
+    /// What a resource server presents to introspect a token; absent: introspection is off.
+    pub introspection: Option<SecretText>,
     /// Who may verify a person, in the order offered.
     pub verifiers: Vec<VerifierConfig<SecretText>>,
     /// Eligibility rules by name.
@@ -97,6 +104,9 @@ pub struct Sso<S> {
     /// The SCIM attribute that carries the same value.
     #[serde(default = "defaults::scim_subject")]
     pub scim_subject: String,
+    /// Further hosts on which the provider may have endpoints: some keep keys or userinfo apart.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// When set, the only tenant (`tid`) whose tokens are taken.
     #[serde(default)]
     pub tenant: Option<String>,
@@ -131,6 +141,7 @@ impl<S> Sso<S> {
             subject_claim: self.subject_claim,
             scim_subject: self.scim_subject,
             tenant: self.tenant,
+            hosts: self.hosts,
             roles: self.roles,
             session_idle: self.session_idle,
             session_absolute: self.session_absolute,
@@ -227,6 +238,18 @@ impl<S> VerifierConfig<S> {
             }),
             Self::Officer(officer) => VerifierConfig::Officer(officer),
         })
+    }
+}
+
+impl VerifierConfig<SecretText> {
+    /// Where its links lead: a page that sends members there must be allowed to.
+    pub(crate) fn link_origins(&self) -> Vec<String> {
+        match self {
+            Self::Persona(persona) => {
+                crate::verify::persona::link_origins(&persona.api_base, persona.environment)
+            }
+            Self::Officer(_) => Vec::new(),
+        }
     }
 }
 
@@ -340,6 +363,10 @@ pub struct OfficerConfig {
     /// What two officers may vouch for.
     #[serde(default = "defaults::officer_predicates")]
     pub predicates: Vec<Predicate>,
+    /// Policies whose rule on nationality the officers' word answers, after an assessment of the
+    /// employer's: permanent residents and refugees hold no passport that says so.
+    #[serde(default)]
+    pub assesses: Vec<Name>,
     /// How long an attestation lasts.
     #[serde(default = "defaults::valid_for")]
     pub valid_for: Span,

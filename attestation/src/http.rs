@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ORIGIN},
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ORIGIN},
     },
     middleware::{Next, from_fn, map_response},
     response::{IntoResponse, Response},
@@ -125,12 +125,33 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// The headers of every answer, unless the route set its own.
-pub fn harden(routes: Router<Arc<Plane>>) -> Router<Arc<Plane>> {
-    routes.layer(map_response(security_headers))
+pub fn harden(routes: Router<Arc<Plane>>, plane: &Plane) -> Router<Arc<Plane>> {
+    let policy = HeaderValue::from_str(&content_policy(plane)).ok();
+    routes.layer(map_response(move |response: Response| {
+        let policy = policy.clone();
+        async move { security_headers(response, policy) }
+    }))
 }
 
-async fn security_headers(mut response: Response) -> Response {
+/// Nothing from elsewhere. Forms may lead to the identity provider and to vendors, because a
+/// browser counts where a form's answer redirects to as part of its action.
+fn content_policy(plane: &Plane) -> String {
+    let mut targets = vec!["'self'".to_owned()];
+    targets.extend(plane.form_targets());
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action {}; \
+         frame-ancestors 'none'; base-uri 'none'",
+        targets.join(" ")
+    )
+}
+
+fn security_headers(mut response: Response, policy: Option<HeaderValue>) -> Response {
     let headers = response.headers_mut();
+    if let Some(policy) = policy
+        && !headers.contains_key(CONTENT_SECURITY_POLICY)
+    {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
     for (name, value) in SECURITY {
         let name = HeaderName::from_static(name);
         if !headers.contains_key(&name) {
@@ -194,12 +215,7 @@ const CROSS_SITE: Refusal = Refusal::new(
     "Go back to the page and try again there.",
 );
 
-const SECURITY: [(&str, &str); 6] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-         frame-ancestors 'none'; base-uri 'none'",
-    ),
+const SECURITY: [(&str, &str); 5] = [
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),

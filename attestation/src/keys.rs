@@ -205,12 +205,17 @@ impl KeyRing {
             None => Some(now),
             Some(until) if until <= now => Some(now),
             // Published before it signs, so that every verifier has it in time.
-            Some(until) if until <= now.plus_seconds(PUBLISH_AHEAD) => {
+            Some(until) if until <= enough_until(now) => {
                 Some(now.plus_seconds(PUBLISH_AHEAD / 2).min(until))
             }
             Some(_) => None,
         }
     }
+}
+
+/// A key that signs past this needs no successor yet.
+pub(crate) const fn enough_until(now: UnixMillis) -> UnixMillis {
+    now.plus_seconds(PUBLISH_AHEAD)
 }
 
 /// A fresh key that signs from `from` on, sealed. `longest` is the longest life of a token.

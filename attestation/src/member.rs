@@ -1,20 +1,19 @@
 //! A member's states and their only transitions, and what is shown of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bauta_audit::store::StoreError;
 use bauta_token::{
     scope::{Gate, Name},
     units::{UnixDay, UnixMillis},
 };
-use std::collections::BTreeSet;
 
 use crate::{
     Plane,
     attest::{Predicate, Record, Truth},
     ports::{
         AttestationId, MemberId, Role,
-        people::{MemberState, RedactionState, StandingRow, VerificationState},
+        people::{MemberRow, MemberState, RedactionState, StandingRow, VerificationState},
     },
     qualify::QualifyError,
 };
@@ -142,7 +141,7 @@ impl Plane {
             attempt: row.verification.map(|attempt| Attempt {
                 vendor: attempt.vendor,
                 state: attempt.state,
-                began: attempt.began,
+                began: attempt.began.day(),
                 redaction: attempt.redaction,
             }),
             vouched: row.vouched,
@@ -173,4 +172,66 @@ impl Plane {
             })
             .collect()
     }
+
+    /// Members in the order of their ids, for administration.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    pub async fn members(
+        &self,
+        after: Option<MemberId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        self.store.members(after, limit.min(MOST_MEMBERS)).await
+    }
+
+    /// Suspends `member` at once and everywhere: sessions and grants end, pseudonyms are refused.
+    /// `false` when it was suspended before, or there is none.
+    ///
+    /// # Errors
+    ///
+    /// When something may still be in force; call again.
+    pub async fn suspend(
+        &self,
+        member: MemberId,
+        by: Option<MemberId>,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        self.fall(member, by, reason).await
+    }
+
+    /// Lets `member` go on. What ended stays ended; it signs in again. `false` when it was not
+    /// suspended.
+    ///
+    /// # Errors
+    ///
+    /// When it may still be suspended.
+    pub async fn reinstate(
+        &self,
+        member: MemberId,
+        by: Option<MemberId>,
+    ) -> Result<bool, StoreError> {
+        self.rise(member, by).await
+    }
+
+    /// Erases `member`: row, tag, attestations and nonces, and the salts and texts of the log's
+    /// leaves about it, which become noise in an intact tree. What a vendor holds is redacted on.
+    /// `false` when there is no such member.
+    ///
+    /// A suspended member may come back under a new id by signing in: whoever must stay out is
+    /// suspended at the identity provider.
+    ///
+    /// # Errors
+    ///
+    /// When something may be left; call again.
+    pub async fn erase(&self, member: MemberId, by: Option<MemberId>) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        self.end_grants(member, "erased").await?;
+        self.forget_grants(member).await?;
+        let event = self.scribe(now).member_erased(member, by);
+        self.store.erase_member(member, now, &event).await
+    }
 }
+
+const MOST_MEMBERS: u32 = 500;

@@ -10,7 +10,15 @@ use bauta_token::{ambient::Randomness, scope::Name};
 use serde::{Deserialize, Serialize};
 
 pub mod grants;
+#[cfg(feature = "conformance")]
+pub mod grants_conformance;
+#[cfg(any(test, feature = "conformance"))]
+mod grants_memory;
+#[cfg(any(test, feature = "conformance"))]
+pub mod memory;
 pub mod people;
+#[cfg(any(test, feature = "conformance"))]
+mod people_memory;
 
 pub use crate::log::Event;
 use grants::Grants;

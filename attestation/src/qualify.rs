@@ -179,11 +179,16 @@ impl Plane {
         Ok((attested, record))
     }
 
-    /// The gates that `record` satisfies at `now`.
+    /// The gates that `record` satisfies: of the versions in force at `now`, and of those that will
+    /// be, so that a token lives on when a version changes.
     pub(crate) fn gates(&self, record: &Record, now: UnixMillis) -> Vec<Gate> {
         self.policies
-            .in_force(now)
-            .filter(|policy| policy.judge(record, now).holds())
+            .in_force_or_later(now)
+            .filter(|policy| {
+                policy
+                    .judge(record, now.max(policy.effective_from()))
+                    .holds()
+            })
             .map(policy::Policy::gate)
             .collect()
     }

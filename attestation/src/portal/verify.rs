@@ -1,42 +1,31 @@
 //! Before and while a verification runs: who collects what, and what is kept.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderValue, header::CONTENT_SECURITY_POLICY},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use serde_json::Value;
 
-use super::{csp, frame, page as render, unavailable, view, words};
+use super::{frame, page as render, unavailable, view, words};
 use crate::{
     Plane,
-    config::{PersonaConfig, SecretText, VerifierConfig},
     login::SignedInMember,
     member::Standing,
     ports::people::{RedactionState, VerificationState},
+    verify::Offer,
 };
 
 pub(super) async fn page(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
-    let standing = match plane.standing(member.member).await {
-        Ok(standing) => standing,
-        Err(error) => return unavailable(&error),
-    };
-    let mut response = render(&verify(&plane, standing.as_ref()));
-    // The form leads to the vendor's own pages: a browser follows only where the page may go.
-    if let Ok(policy) = HeaderValue::from_str(&csp(&vendor_pages(&plane))) {
-        response
-            .headers_mut()
-            .insert(CONTENT_SECURITY_POLICY, policy);
+    match plane.standing(member.member).await {
+        Ok(standing) => render(&verify(&plane, standing.as_ref())),
+        Err(error) => unavailable(&error),
     }
-    response
 }
 
 fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
     let verified = standing.and_then(|standing| standing.verified.as_ref());
-    let first = plane.settings.verifiers.first();
-    let vendor = first.map_or("the verifier", |config| words::verifier(config).1);
+    let offers = plane.offers();
+    let first = offers.first();
+    let vendor = first.map_or_else(|| OFFICERS.to_owned(), |offer| words::vendor(offer.vendor));
     view::Verify {
         frame: frame(plane, "verify", true),
         heading: match verified {
@@ -51,20 +40,33 @@ fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
                 words::day(v.valid_until)
             ),
             None => format!(
-                "{} checks; Bauta keeps the outcome. It serves every provider and tool until it \
+                "{} check{}; Bauta keeps the outcome. It serves every provider and tool until it \
                  expires.",
-                capital(vendor)
+                capital(&vendor),
+                if first.is_some() { "s" } else { "" }
             ),
         },
         note: standing.and_then(note),
-        vendor: vendor.to_owned(),
-        vendor_sees: first.map_or_else(Vec::new, sees),
-        vendor_deletes: first.map_or_else(String::new, deletes),
+        under_way: standing.is_some_and(under_way),
+        vendor_sees: sees(first),
+        vendor_deletes: deletes(first, &vendor),
+        vendor,
         bauta_keeps: KEEPS.iter().map(|line| (*line).to_owned()).collect(),
         record: verified.map_or_else(Vec::new, |v| facts(&v.record)),
-        ways: plane.settings.verifiers.iter().map(way).collect(),
-        notice_version: NOTICE_VERSION.to_owned(),
+        ways: offers.iter().map(way).collect(),
+        in_person: plane.officer.is_some(),
     }
+}
+
+fn under_way(standing: &Standing) -> bool {
+    standing.attempt.as_ref().is_some_and(|attempt| {
+        matches!(
+            attempt.state,
+            VerificationState::Started
+                | VerificationState::Submitted
+                | VerificationState::UnderReview
+        )
+    })
 }
 
 fn note(standing: &Standing) -> Option<String> {
@@ -88,15 +90,15 @@ fn note(standing: &Standing) -> Option<String> {
     }
 }
 
-fn sees(config: &VerifierConfig<SecretText>) -> Vec<String> {
-    let lines: &[&str] = match config {
-        VerifierConfig::Persona(_) => &[
+fn sees(offer: Option<&Offer>) -> Vec<String> {
+    let lines: &[&str] = match offer {
+        Some(_) => &[
             "Your identity document, as you photograph it",
             "A live selfie",
             "Your browser and its network address, while you are on its pages",
             "A random reference from us; not your account, not your name",
         ],
-        VerifierConfig::Officer(_) => &[
+        None => &[
             "Your document, in your hand, in person",
             "You",
             "Nothing is copied and nothing is sent anywhere",
@@ -105,57 +107,28 @@ fn sees(config: &VerifierConfig<SecretText>) -> Vec<String> {
     lines.iter().map(|line| (*line).to_owned()).collect()
 }
 
-fn deletes(config: &VerifierConfig<SecretText>) -> String {
-    match config {
-        VerifierConfig::Persona(persona) => format!(
-            "We have Persona delete images and document data {} after the decision, and check that \
-             it did. The receipt is on your privacy page.",
-            hours(persona)
-        ),
-        VerifierConfig::Officer(_) => "There is nothing to delete.".to_owned(),
-    }
+fn deletes(offer: Option<&Offer>, vendor: &str) -> String {
+    let Some(offer) = offer else {
+        return "There is nothing to delete.".to_owned();
+    };
+    let hours = offer.redact_after_seconds.div_euclid(3_600);
+    let after = match hours {
+        ..1 => "right".to_owned(),
+        1 => "an hour".to_owned(),
+        hours => format!("{hours} hours"),
+    };
+    format!(
+        "We have {vendor} delete images and document data {after} after the decision, and check \
+         that it did. The receipt is on your privacy page."
+    )
 }
 
-fn hours(persona: &PersonaConfig<SecretText>) -> String {
-    let hours = persona.redact_after.as_seconds().div_euclid(3_600).max(1);
-    if hours == 1 {
-        "an hour".to_owned()
-    } else {
-        format!("{hours} hours")
+fn way(offer: &Offer) -> view::Way {
+    view::Way {
+        vendor: offer.vendor,
+        button: format!("Go to {}", words::vendor(offer.vendor)),
+        agree: offer.notice_version.clone(),
     }
-}
-
-fn way(config: &VerifierConfig<SecretText>) -> view::Way {
-    let (vendor, name) = words::verifier(config);
-    match config {
-        VerifierConfig::Persona(_) => view::Way {
-            vendor,
-            button: format!("Go to {name}"),
-            takes: "You need your document and a camera; it takes about three minutes. You leave \
-                    this site for the vendor’s and come back.",
-        },
-        VerifierConfig::Officer(_) => view::Way {
-            vendor: "",
-            button: String::new(),
-            takes: "Or in person: go to two officers of your organisation, one after the other, with \
-                    your document. Each confirms here; nothing is copied.",
-        },
-    }
-}
-
-/// Where the vendor's hosted pages are: the vendor's own site, and the simulator's in development.
-fn vendor_pages(plane: &Plane) -> String {
-    let mut out = "https://withpersona.com https://*.withpersona.com".to_owned();
-    for config in &plane.settings.verifiers {
-        if let VerifierConfig::Persona(persona) = config {
-            let _fits = write!(
-                out,
-                " {}",
-                persona.api_base.url().origin().ascii_serialization()
-            );
-        }
-    }
-    out
 }
 
 /// The signed record, line by line, as it is stored.
@@ -240,12 +213,11 @@ fn progress(plane: &Plane, standing: Option<&Standing>) -> view::Waiting {
 /// Where evidence stands at the vendor.
 pub(super) fn redaction(state: RedactionState) -> String {
     match state {
-        RedactionState::None => "nothing to delete: nothing was kept".to_owned(),
         RedactionState::Due(at) => format!("will be asked for by {}", words::day(at.day())),
         RedactionState::Requested(on) => {
-            format!("asked for on {}, not confirmed yet", words::day(on))
+            format!("asked for on {}, not confirmed yet", words::day(on.day()))
         }
-        RedactionState::Confirmed(on) => format!("confirmed on {}", words::day(on)),
+        RedactionState::Confirmed(on) => format!("confirmed on {}", words::day(on.day())),
     }
 }
 
@@ -266,5 +238,7 @@ const KEEPS: [&str; 6] = [
     "Our signature over these lines",
 ];
 
-/// The wording of what is said above the button; a member's consent names it.
+const OFFICERS: &str = "two officers of your organisation";
+
+/// The wording above the button; a member's consent names it. A change of the wording is a new one.
 pub(crate) const NOTICE_VERSION: &str = "2026-11-01";

@@ -11,6 +11,10 @@ use super::{AttestationId, Lookup, MemberId, Rights, VerificationId};
 use crate::log::Event;
 
 /// Where members are kept.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "each fails only when storage gives no answer; the outcome is then unknown"
+)]
 #[async_trait]
 pub trait People: Send + Sync {
     // Sign-in.
@@ -46,11 +50,17 @@ pub trait People: Send + Sync {
     /// Ends one session. Whether there was one.
     async fn end_session(&self, session: Lookup, event: &Event) -> Result<bool, StoreError>;
 
-    /// Who has a session that a logout token speaks of.
-    async fn signed_in(&self, named: &LogoutNames) -> Result<Vec<MemberId>, StoreError>;
+    /// Whom a logout token speaks of.
+    async fn named(&self, named: LogoutNames) -> Result<Vec<MemberId>, StoreError>;
 
-    /// Ends the sessions that a logout token names, once per token.
+    /// Whether a logout token was taken before.
+    async fn logout_taken(&self, token: Lookup) -> Result<bool, StoreError>;
+
+    /// Ends every session of the members that a logout token names, once per token.
     async fn back_channel_logout(&self, logout: &BackChannelLogout) -> Result<Once, StoreError>;
+
+    /// Queues events that have no effect besides being recorded.
+    async fn note(&self, events: &[Event]) -> Result<(), StoreError>;
 
     // Members.
 
@@ -64,12 +74,14 @@ pub trait People: Send + Sync {
         limit: u32,
     ) -> Result<Vec<MemberRow>, StoreError>;
 
-    /// Moves a member from one state to another and ends its sessions when it may not go on.
-    /// `false` when it was not in one of `from`.
-    async fn move_member(&self, change: &MoveMember) -> Result<bool, StoreError>;
-
     /// Erases a member: row, tag, attestations, nonces, sessions, and what the log could tell.
-    async fn erase_member(&self, member: MemberId, event: &Event) -> Result<bool, StoreError>;
+    /// Vendor sessions stay until they are redacted, as nobody's.
+    async fn erase_member(
+        &self,
+        member: MemberId,
+        now: UnixMillis,
+        event: &Event,
+    ) -> Result<bool, StoreError>;
 
     /// Empties the log's leaves that spoke of erased members and were still queued at erasure.
     /// How many members are done.
@@ -111,7 +123,7 @@ pub trait People: Send + Sync {
 
     // Policies and keys.
 
-    /// The newest version of every policy that was announced.
+    /// Every version of every policy that was announced.
     async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError>;
 
     /// Notes that a version of a policy was announced. `false` when it was before.
@@ -120,18 +132,19 @@ pub trait People: Send + Sync {
     /// Every sealed signing key.
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, StoreError>;
 
-    /// Adds a signing key, unless one whose window begins at or after `newest` is there already.
+    /// Adds a signing key, unless one is there that signs until after `unless_until`: of replicas
+    /// that start together, one makes the key.
     async fn add_signing_key(
         &self,
         key: &SigningKeyRow,
-        newest: UnixMillis,
+        unless_until: UnixMillis,
         event: &Event,
     ) -> Result<bool, StoreError>;
 
     /// The fingerprint kept under `name`; `fingerprint` itself when none was.
     async fn fingerprint(&self, name: &str, fingerprint: Lookup) -> Result<Lookup, StoreError>;
 
-    /// Rows whose tag is under another pepper chain than `newest`, at most `limit`.
+    /// Tags whose outermost pepper is older than `newest`, at most `limit`.
     async fn stale_tags(&self, newest: i64, limit: u32) -> Result<Vec<TagRow>, StoreError>;
 
     /// Replaces a tag by its wrapped form, if it still is what it was.
@@ -188,12 +201,31 @@ pub struct TagRow {
 
 /// Whether a member may go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "storage knows every state")]
 pub enum MemberState {
     /// It may.
     Active,
     /// Not until it is reinstated.
     Suspended,
+}
+
+impl MemberState {
+    /// As a column holds it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    /// Reads what [`MemberState::as_str`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
 }
 
 /// A member.
@@ -211,6 +243,8 @@ pub struct MemberRow {
     pub reason: Option<String>,
     /// What its groups opened.
     pub rights: Rights,
+    /// Keyed hash of the subject that logout tokens name.
+    pub subject: Lookup,
     /// Day of the first sign-in.
     pub joined: UnixDay,
     /// Day of the last sign-in.
@@ -232,8 +266,8 @@ pub struct SignIn {
     pub session: Lookup,
     /// Keyed hash of the identity provider's session id.
     pub idp_session: Option<Lookup>,
-    /// Keyed hash of the identity provider's subject.
-    pub idp_subject: Lookup,
+    /// Keyed hash of the subject that logout tokens name.
+    pub subject: Lookup,
     /// Keyed hash of the cookie the browser came with.
     pub replaces: Option<Lookup>,
     /// When.
@@ -269,25 +303,27 @@ pub struct SessionRow {
     pub expires_at: UnixMillis,
 }
 
-/// Which sessions a logout token speaks of: all the named ones must fit.
+/// Whom a logout token speaks of. All sessions of that member end, whichever way it is named:
+/// somebody who was signed out for cause must not go on in another browser.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LogoutNames {
-    /// Keyed hash of `sid`.
-    pub idp_session: Option<Lookup>,
-    /// Keyed hash of `sub`.
-    pub idp_subject: Option<Lookup>,
+#[expect(clippy::exhaustive_enums, reason = "a token names one or the other")]
+pub enum LogoutNames {
+    /// By keyed hash of `sub`.
+    Subject(Lookup),
+    /// By keyed hash of `sid`, when there is no `sub`.
+    Session(Lookup),
 }
 
 /// A logout token that was checked.
 #[derive(Clone, Debug)]
 pub struct BackChannelLogout {
-    /// Which sessions.
-    pub names: LogoutNames,
+    /// Whose sessions.
+    pub members: Vec<MemberId>,
     /// Keyed hash of its `jti`.
     pub token: Lookup,
     /// Until when the `jti` is remembered.
     pub remember_until: UnixMillis,
-    /// What the log says, for each member that was signed in.
+    /// What the log says, for each member.
     pub events: Vec<Event>,
 }
 
@@ -299,21 +335,6 @@ pub enum Once {
     Now,
     /// It had already; nothing was changed.
     Before,
-}
-
-/// A change of a member's state.
-#[derive(Clone, Debug)]
-pub struct MoveMember {
-    /// Who.
-    pub member: MemberId,
-    /// Only from this state.
-    pub from: MemberState,
-    /// To this one. Sessions end when it is not [`MemberState::Active`].
-    pub to: MemberState,
-    /// Why: a code, never prose.
-    pub reason: Option<String>,
-    /// What the log says.
-    pub event: Event,
 }
 
 /// All that decides about a member.
@@ -350,7 +371,7 @@ pub struct AttestationRow {
 
 /// Whether an attestation counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "storage knows every state")]
 pub enum AttestationState {
     /// It does, until it expires.
     Valid,
@@ -362,9 +383,30 @@ pub enum AttestationState {
     Expired,
 }
 
+impl AttestationState {
+    /// As a column holds it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Revoked => "revoked",
+            Self::Replaced => "replaced",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Reads what [`AttestationState::as_str`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Valid, Self::Revoked, Self::Replaced, Self::Expired]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
 /// The states of an attempt to verify.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "storage knows every state")]
 pub enum VerificationState {
     /// The member was sent to the vendor.
     Started,
@@ -380,18 +422,85 @@ pub enum VerificationState {
     Expired,
 }
 
+impl VerificationState {
+    /// Whether an attempt in this state moves to `next`.
+    ///
+    /// A decision stands until the opposite decision: what was approved only a refusal takes back,
+    /// and what was refused only an approval grants. Everything else moves on freely.
+    #[must_use]
+    pub const fn takes(self, next: Self) -> bool {
+        match self {
+            Self::Approved => matches!(next, Self::Declined),
+            Self::Declined => matches!(next, Self::Approved),
+            Self::Started => !matches!(next, Self::Started),
+            Self::Submitted => !matches!(next, Self::Started | Self::Submitted),
+            Self::UnderReview => !matches!(next, Self::Started | Self::UnderReview),
+            Self::Expired => !matches!(next, Self::Started | Self::Expired),
+        }
+    }
+
+    /// As a column holds it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Submitted => "submitted",
+            Self::UnderReview => "review",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Reads what [`VerificationState::as_str`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Started,
+            Self::Submitted,
+            Self::UnderReview,
+            Self::Approved,
+            Self::Declined,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+    }
+}
+
 /// Where redaction stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "storage knows every state")]
 pub enum RedactionState {
-    /// Nothing to redact: the vendor holds nothing.
-    None,
     /// Not due before this.
     Due(UnixMillis),
-    /// Asked for on this day, not confirmed yet.
-    Requested(UnixDay),
-    /// The vendor's answers showed on this day that it is gone.
-    Confirmed(UnixDay),
+    /// Asked for then, not confirmed yet.
+    Requested(UnixMillis),
+    /// The vendor's answers showed then that it is gone.
+    Confirmed(UnixMillis),
+}
+
+impl RedactionState {
+    /// As two columns hold it.
+    #[must_use]
+    pub const fn columns(self) -> (&'static str, UnixMillis) {
+        match self {
+            Self::Due(at) => ("due", at),
+            Self::Requested(at) => ("requested", at),
+            Self::Confirmed(at) => ("confirmed", at),
+        }
+    }
+
+    /// Reads what [`RedactionState::columns`] gives.
+    #[must_use]
+    pub fn parse(text: &str, at: UnixMillis) -> Option<Self> {
+        match text {
+            "due" => Some(Self::Due(at)),
+            "requested" => Some(Self::Requested(at)),
+            "confirmed" => Some(Self::Confirmed(at)),
+            _ => None,
+        }
+    }
 }
 
 /// An attempt to verify.
@@ -403,14 +512,18 @@ pub struct VerificationRow {
     pub member: MemberId,
     /// The vendor's kind, as in configuration.
     pub vendor: String,
+    /// Keyed hash of the random reference that the vendor was given.
+    pub reference: Lookup,
+    /// Which privacy notice the member agreed to.
+    pub notice_version: String,
     /// How far it came.
     pub state: VerificationState,
     /// The vendor's session id, sealed to this row; absent once redaction is confirmed.
     pub vendor_session: Option<Vec<u8>>,
     /// The vendor's time of the last event that counted.
     pub last_event: UnixMillis,
-    /// Day it began.
-    pub began: UnixDay,
+    /// When it began.
+    pub began: UnixMillis,
     /// What it led to.
     pub attestation: Option<AttestationId>,
     /// Where redaction stands.
@@ -432,8 +545,12 @@ pub struct NewVerification {
     pub reference: Lookup,
     /// The vendor's session id, sealed.
     pub vendor_session: Vec<u8>,
+    /// Which privacy notice the member agreed to.
+    pub notice_version: String,
     /// When.
     pub now: UnixMillis,
+    /// When the vendor is asked to redact even if it never decides.
+    pub redact_at: UnixMillis,
     /// What the log says.
     pub event: Event,
 }
@@ -453,15 +570,17 @@ pub enum Begun {
 pub struct Decision {
     /// Which attempt.
     pub verification: VerificationId,
+    /// The state it was in when this was decided.
+    pub from: VerificationState,
     /// Keyed hash of the vendor's event id.
     pub seen: Lookup,
     /// The vendor's own time of the event.
     pub at: UnixMillis,
     /// Now, for the memory of seen events.
     pub now: UnixMillis,
-    /// The state it leads to.
+    /// The state it leads to. [`VerificationState::Declined`] revokes what the attempt had granted.
     pub state: VerificationState,
-    /// When the vendor must be asked to redact.
+    /// When the vendor must be asked to redact, unless it was asked already.
     pub redact_at: Option<UnixMillis>,
     /// What is attested, when the state is [`VerificationState::Approved`].
     pub grant: Option<NewAttestation>,
@@ -486,8 +605,10 @@ pub enum Decided {
     Written,
     /// This event was written before.
     Duplicate,
-    /// A later event, or a final one of the same time, was written before: nothing was changed.
+    /// A later event was written before, or the state does not move there: nothing was changed.
     Late,
+    /// The state is not the one this was decided from: decide again. The event is not noted.
+    Raced,
     /// The attempt is gone: its member was erased.
     Gone,
 }
@@ -530,8 +651,8 @@ pub enum Vouched {
 pub struct RedactionRow {
     /// Which attempt.
     pub verification: VerificationId,
-    /// Whose.
-    pub member: MemberId,
+    /// Whose; nobody's after erasure.
+    pub member: Option<MemberId>,
     /// The vendor's kind.
     pub vendor: String,
     /// The vendor's session id, sealed.
@@ -562,6 +683,8 @@ pub struct PolicyRow {
     pub version: String,
     /// SHA-256 of its canonical text.
     pub hash: [u8; 32],
+    /// Its canonical text: it stays in force until a newer version takes effect.
+    pub body: String,
     /// From when it counts.
     pub effective_from: UnixMillis,
     /// When it was announced.
@@ -583,6 +706,10 @@ pub struct SigningKeyRow {
     pub not_after: UnixMillis,
 }
 
+/// What an event of an erasure contains, and no other: it stays readable, since it names nobody any
+/// more and says that the erasure happened.
+pub const ERASED_EVENT: &str = r#""type":"member.erased""#;
+
 /// Before which instants things are forgotten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Horizon {
@@ -592,6 +719,8 @@ pub struct Horizon {
     pub events: UnixMillis,
     /// Attestations that ended before this day go, with their nonces.
     pub attestations: UnixDay,
+    /// Attempts that began before this and hold nothing any more go.
+    pub verifications: UnixMillis,
     /// Sessions nobody used since then go.
     pub idle: UnixMillis,
 }

@@ -9,69 +9,157 @@ use bauta_token::{
 };
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use crate::{
     attest::{Basis, Eligibility, Outcome, Predicate, Record, Truth},
-    config::{NationalityRule, PolicyConfig},
+    config::{Instant, NationalityRule, PolicyConfig},
+    ports::people::PolicyRow,
 };
 
-/// All policies of the configuration.
-pub struct Policies(BTreeMap<Name, Policy>);
+/// All policies, each at the versions that count now or will.
+pub struct Policies(Vec<Policy>);
 
-/// One policy at the version that is configured.
+/// One policy at one version.
+#[derive(Clone)]
 pub struct Policy {
     name: Name,
     config: PolicyConfig,
+    body: String,
     hash: [u8; 32],
     rule_hash: Option<String>,
     from: UnixMillis,
 }
 
 impl Policies {
-    /// The policies of `configured`. What has no date of its own is in force from `adopted` on,
-    /// which is when this version was first announced.
+    /// The policies of `configured`, with the older versions in `kept` that stay in force until a
+    /// configured one takes effect. Gives besides the versions that are new and must be announced.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] when a version changed its wording, or goes back behind a later one.
     pub(crate) fn new(
         configured: &BTreeMap<Name, PolicyConfig>,
-        adopted: impl Fn(&Name, &Name) -> UnixMillis,
-    ) -> Self {
-        let policies = configured.iter().map(|(name, config)| {
-            let from = config
-                .effective_from
-                .map_or_else(|| adopted(name, &config.version), |from| from.0);
-            (
-                name.clone(),
-                Policy::new(name.clone(), config.clone(), from),
-            )
+        kept: &[PolicyRow],
+        now: UnixMillis,
+    ) -> Result<(Self, Vec<PolicyRow>), PolicyError> {
+        let (mut all, mut fresh) = (Vec::new(), Vec::new());
+        for (name, config) in configured {
+            let of_name: Vec<_> = kept
+                .iter()
+                .filter(|row| row.policy == name.as_str())
+                .collect();
+            let known = of_name
+                .iter()
+                .find(|row| row.version == config.version.as_str());
+            let from = match (known, config.effective_from) {
+                (Some(row), _) => row.effective_from,
+                (None, Some(from)) => from.0,
+                (None, None) => now,
+            };
+            let newest = Policy::new(name.clone(), config.clone(), from);
+            match known {
+                Some(row) if row.hash != newest.hash => {
+                    return Err(PolicyError::Changed(newest.gate()));
+                }
+                Some(_) => {}
+                None => fresh.push(newest.row(now)),
+            }
+            let others = of_name
+                .iter()
+                .filter(|row| row.version != config.version.as_str());
+            for row in others {
+                if row.effective_from >= from {
+                    return Err(PolicyError::Older(newest.gate()));
+                }
+                all.push(
+                    Policy::read(name, row)
+                        .ok_or_else(|| PolicyError::Unreadable(newest.gate()))?,
+                );
+            }
+            all.push(newest);
+        }
+        all.retain({
+            let all = all.clone();
+            move |policy| !all.iter().any(|other| other.supersedes(policy, now))
         });
-        Self(policies.collect())
+        all.sort_by(|a, b| (&a.name, a.from).cmp(&(&b.name, b.from)));
+        Ok((Self(all), fresh))
     }
 
-    /// All of them.
+    /// Every version in force now or later, by name and date.
     pub fn all(&self) -> impl Iterator<Item = &Policy> {
-        self.0.values()
+        self.0.iter()
     }
 
-    /// Those in force at `now`.
+    /// The one version of each that is in force at `now`.
     pub fn in_force(&self, now: UnixMillis) -> impl Iterator<Item = &Policy> {
-        self.all().filter(move |policy| policy.from <= now)
+        self.all().filter(move |policy| {
+            policy.from <= now && !self.all().any(|other| other.supersedes(policy, now))
+        })
+    }
+
+    /// Those in force at `now`, and those that will be.
+    pub fn in_force_or_later(&self, now: UnixMillis) -> impl Iterator<Item = &Policy> {
+        self.all()
+            .filter(move |policy| !self.all().any(|other| other.supersedes(policy, now)))
     }
 }
 
 impl Policy {
     fn new(name: Name, config: PolicyConfig, from: UnixMillis) -> Self {
         let rule = config.nationality.as_ref().map(rule_value);
+        let date = |at: Option<Instant>| at.map(|at| at.0.to_string());
+        let dated = config
+            .nationality
+            .as_ref()
+            .zip(rule.clone())
+            .map(|(config, mut rule)| {
+                if let (Some(date), Some(fields)) =
+                    (date(config.effective_from), rule.as_object_mut())
+                {
+                    fields.insert("effective_from".to_owned(), date.into());
+                }
+                rule
+            });
         let text = json!({
-            "policy": name, "version": config.version,
+            "version": config.version,
             "requires": config.requires.iter().map(|p| p.as_str()).collect::<Vec<_>>(),
-            "nationality": rule,
+            "effective_from": date(config.effective_from),
+            "nationality": dated,
         });
+        // Strings and lists of strings always have a canonical text.
+        let body = canonical::to_string(&text).unwrap_or_default();
         Self {
-            hash: hash(&text),
+            hash: hash(&json!({ "policy": name, "rule": text })),
             rule_hash: rule.as_ref().map(|rule| hex(&hash(rule))),
+            body,
             name,
             config,
             from,
         }
+    }
+
+    fn read(name: &Name, row: &PolicyRow) -> Option<Self> {
+        let config = serde_json::from_str(&row.body).ok()?;
+        let read = Self::new(name.clone(), config, row.effective_from);
+        (read.hash == row.hash).then_some(read)
+    }
+
+    fn row(&self, now: UnixMillis) -> PolicyRow {
+        PolicyRow {
+            policy: self.name.to_string(),
+            version: self.config.version.to_string(),
+            hash: self.hash,
+            body: self.body.clone(),
+            effective_from: self.from,
+            adopted_at: now,
+        }
+    }
+
+    /// Whether this is a later version of `other` that is in force at `now`.
+    fn supersedes(&self, other: &Self, now: UnixMillis) -> bool {
+        self.name == other.name && self.from > other.from && self.from <= now
     }
 
     /// Policy and version.
@@ -84,12 +172,6 @@ impl Policy {
     #[must_use]
     pub const fn effective_from(&self) -> UnixMillis {
         self.from
-    }
-
-    /// SHA-256 of its wording.
-    #[must_use]
-    pub const fn hash(&self) -> &[u8; 32] {
-        &self.hash
     }
 
     /// SHA-256 of its wording, as records write it.
@@ -187,6 +269,21 @@ fn hash(value: &Value) -> [u8; 32] {
     out
 }
 
+/// Why the policies of a configuration are refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Members were judged by another wording of this version.
+    #[error("policy {0} was announced with another wording; write a new version instead")]
+    Changed(Gate),
+    /// A later version was announced already.
+    #[error("policy {0} is older than a version that was announced; write a new version instead")]
+    Older(Gate),
+    /// What was kept of an earlier version does not read.
+    #[error("an earlier version of policy {0} cannot be read from storage")]
+    Unreadable(Gate),
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -196,3 +293,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         out
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ CREATE TABLE member (
     tag         BLOB    NOT NULL UNIQUE,                 -- 32 bytes: HMAC under the pepper of Argon2id of the sign-in; the pepper is not in the database
     pepper_from INTEGER NOT NULL,                        -- number of the pepper the tag was first made with
     pepper_to   INTEGER NOT NULL,                        -- number of the pepper it was last wrapped with
-    join_hash   BLOB,                                    -- 32 bytes: keyed hash of the directory's id, by which a leaver is found
+    subject     BLOB    NOT NULL,                        -- 32 bytes: keyed hash of Argon2id of the subject that logout tokens name
+    join_hash   BLOB,                                    -- 32 bytes: keyed hash of Argon2id of the directory's id, by which a leaver is found
     state       TEXT    NOT NULL CHECK (state IN ('active', 'suspended')), -- whether the member may go on
     reason      TEXT,                                    -- why not: a code
     rights      TEXT    NOT NULL,                        -- JSON: roles and scopes that the groups opened at the last sign-in; the groups are not kept
@@ -12,6 +13,7 @@ CREATE TABLE member (
     signed_in_on INTEGER NOT NULL                        -- day since 1970 of the last sign-in
 ) STRICT;
 CREATE INDEX member_join ON member (join_hash);
+CREATE INDEX member_subject ON member (subject);
 
 -- Sign-ins under way. Gone after ten minutes or when they come back.
 CREATE TABLE login_attempt (
@@ -26,14 +28,12 @@ CREATE TABLE session (
     id           BLOB    NOT NULL PRIMARY KEY,           -- 32 bytes: keyed hash of the cookie
     member       BLOB    NOT NULL REFERENCES member (id) ON DELETE CASCADE, -- whose
     idp_session  BLOB,                                   -- 32 bytes: keyed hash of the identity provider's session id, for back-channel logout
-    idp_subject  BLOB    NOT NULL,                       -- 32 bytes: keyed hash of its subject, for back-channel logout
     signed_in_at INTEGER NOT NULL,                       -- milliseconds since 1970
     used_at      INTEGER NOT NULL,                       -- milliseconds since 1970, to the minute: an idle session ends
     expires_at   INTEGER NOT NULL                        -- milliseconds since 1970
 ) STRICT;
 CREATE INDEX session_member ON session (member);
 CREATE INDEX session_idp_session ON session (idp_session);
-CREATE INDEX session_idp_subject ON session (idp_subject);
 
 -- Logout tokens that were used. Gone when they would be too old anyway.
 CREATE TABLE logout_token (
@@ -54,7 +54,7 @@ CREATE TABLE verification (
     last_event     INTEGER NOT NULL,                     -- milliseconds since 1970 by the vendor's clock: events are never taken backwards
     began_at       INTEGER NOT NULL,                     -- milliseconds since 1970; attempts of a day are counted
     attestation    BLOB,                                 -- 16 bytes: what it led to
-    redaction      TEXT    NOT NULL CHECK (redaction IN ('none', 'due', 'requested', 'confirmed')), -- where redaction at the vendor stands
+    redaction      TEXT    NOT NULL CHECK (redaction IN ('due', 'requested', 'confirmed')), -- where redaction at the vendor stands
     redaction_at   INTEGER NOT NULL,                     -- milliseconds since 1970: when it is due, or was requested or confirmed
     look_at        INTEGER                               -- milliseconds since 1970 when redaction is looked at next; null when there is nothing to do
 ) STRICT;

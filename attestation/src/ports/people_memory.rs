@@ -1,0 +1,605 @@
+//! Members in memory, for tests.
+
+use async_trait::async_trait;
+use bauta_audit::store::StoreError;
+use bauta_token::units::{UnixDay, UnixMillis};
+
+use super::{
+    AttestationId, Event, Lookup, MemberId,
+    memory::{KeptSession, KeptVerification, Memory, PeopleState},
+    people::{
+        AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
+        LogoutNames, MemberRow, MemberState, NewAttestation, NewVerification, Once, People,
+        PolicyRow, RedactionRow, RedactionState, RedactionStep, SessionRow, SignIn, SignedInAs,
+        SigningKeyRow, StandingRow, TagRow, TakenLogin, VerificationRow, VerificationState, Vouch,
+        Vouched,
+    },
+};
+
+#[async_trait]
+impl People for Memory {
+    async fn begin_login(&self, attempt: &LoginAttempt) -> Result<(), StoreError> {
+        self.state().attempts.insert(attempt.state, attempt.clone());
+        Ok(())
+    }
+
+    async fn take_login(
+        &self,
+        state: Lookup,
+        browser: Lookup,
+        now: UnixMillis,
+    ) -> Result<Option<TakenLogin>, StoreError> {
+        let attempts = &mut self.state().attempts;
+        let good = attempts
+            .get(&state)
+            .is_some_and(|attempt| attempt.browser == browser && attempt.expires_at > now);
+        let taken = good.then(|| attempts.remove(&state)).flatten();
+        Ok(taken.map(|attempt| TakenLogin {
+            return_to: attempt.return_to,
+        }))
+    }
+
+    async fn member_by_tag(&self, tags: &[Lookup]) -> Result<Option<MemberRow>, StoreError> {
+        let state = self.state();
+        let found = state
+            .members
+            .values()
+            .find(|row| tags.contains(&row.tag.tag));
+        Ok(found.cloned())
+    }
+
+    async fn member(&self, member: MemberId) -> Result<Option<MemberRow>, StoreError> {
+        Ok(self.state().members.get(&member).cloned())
+    }
+
+    async fn sign_in(&self, entry: &SignIn) -> Result<SignedInAs, StoreError> {
+        let outcome = self.state().sign_in(entry);
+        if outcome == SignedInAs::Written {
+            self.queue_all(&entry.events);
+        }
+        Ok(outcome)
+    }
+
+    async fn session(
+        &self,
+        session: Lookup,
+        now: UnixMillis,
+        idle_seconds: i64,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        let mut state = self.state();
+        let Some(kept) = state.sessions.get_mut(&session) else {
+            return Ok(None);
+        };
+        if kept.expires_at <= now || kept.used_at.plus_seconds(idle_seconds) <= now {
+            return Ok(None);
+        }
+        kept.used_at = now;
+        let row = SessionRow {
+            member: kept.member,
+            rights: super::Rights::default(),
+            signed_in_at: kept.signed_in_at,
+            expires_at: kept.expires_at,
+        };
+        let member = state.members.get(&row.member);
+        let active = member.filter(|member| member.state == MemberState::Active);
+        Ok(active.map(|member| SessionRow {
+            rights: member.rights.clone(),
+            ..row
+        }))
+    }
+
+    async fn end_session(&self, session: Lookup, event: &Event) -> Result<bool, StoreError> {
+        let ended = self.state().sessions.remove(&session).is_some();
+        if ended {
+            self.queue(event.clone());
+        }
+        Ok(ended)
+    }
+
+    async fn named(&self, named: LogoutNames) -> Result<Vec<MemberId>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> = match named {
+            LogoutNames::Subject(subject) => {
+                let rows = state.members.values().filter(|row| row.subject == subject);
+                rows.map(|row| row.member).collect()
+            }
+            LogoutNames::Session(sid) => {
+                let kept = state
+                    .sessions
+                    .values()
+                    .filter(|kept| kept.idp_session == Some(sid));
+                kept.map(|kept| kept.member).collect()
+            }
+        };
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn logout_taken(&self, token: Lookup) -> Result<bool, StoreError> {
+        Ok(self.state().logout_tokens.contains_key(&token))
+    }
+
+    async fn back_channel_logout(&self, logout: &BackChannelLogout) -> Result<Once, StoreError> {
+        let mut state = self.state();
+        if state.logout_tokens.contains_key(&logout.token) {
+            return Ok(Once::Before);
+        }
+        state
+            .logout_tokens
+            .insert(logout.token, logout.remember_until);
+        state
+            .sessions
+            .retain(|_, kept| !logout.members.contains(&kept.member));
+        drop(state);
+        self.queue_all(&logout.events);
+        Ok(Once::Now)
+    }
+
+    async fn note(&self, events: &[Event]) -> Result<(), StoreError> {
+        self.queue_all(events);
+        Ok(())
+    }
+
+    async fn standing(&self, member: MemberId) -> Result<Option<StandingRow>, StoreError> {
+        Ok(self.state().standing(member))
+    }
+
+    async fn members(
+        &self,
+        after: Option<MemberId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let state = self.state();
+        let later = state
+            .members
+            .values()
+            .filter(|row| after.is_none_or(|id| row.member > id));
+        Ok(later.take(count(limit)).cloned().collect())
+    }
+
+    async fn erase_member(
+        &self,
+        member: MemberId,
+        now: UnixMillis,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        if !self.state().erase(member, now) {
+            return Ok(false);
+        }
+        self.erase_leaves(&member.to_string());
+        self.queue(event.clone());
+        Ok(true)
+    }
+
+    async fn scrub_erased(&self) -> Result<u64, StoreError> {
+        let waiting: Vec<_> = self.state().erased.iter().cloned().collect();
+        let mut done = 0_u64;
+        for member in waiting {
+            if !self.is_pending(&member) {
+                self.erase_leaves(&member);
+                self.state().erased.remove(&member);
+                done = done.saturating_add(1);
+            }
+        }
+        Ok(done)
+    }
+
+    async fn begin_verification(
+        &self,
+        attempt: &NewVerification,
+        limit: u32,
+        since: UnixMillis,
+    ) -> Result<Begun, StoreError> {
+        let mut state = self.state();
+        let of_member =
+            |kept: &&KeptVerification| kept.row.member == attempt.member && kept.row.began > since;
+        if state.verifications.values().filter(of_member).count() >= count(limit) {
+            return Ok(Begun::TooMany);
+        }
+        let kept = KeptVerification {
+            row: begun(attempt),
+            lookup: attempt.lookup,
+            look_at: Some(attempt.redact_at),
+        };
+        state.verifications.insert(attempt.verification, kept);
+        drop(state);
+        self.queue(attempt.event.clone());
+        Ok(Begun::Begun)
+    }
+
+    async fn verification(&self, vendor: Lookup) -> Result<Option<VerificationRow>, StoreError> {
+        let state = self.state();
+        let found = state
+            .verifications
+            .values()
+            .find(|kept| kept.lookup == vendor);
+        Ok(found.map(|kept| kept.row.clone()))
+    }
+
+    async fn event_seen(&self, event: Lookup) -> Result<bool, StoreError> {
+        Ok(self.state().vendor_events.contains_key(&event))
+    }
+
+    async fn decide(&self, decision: &Decision) -> Result<Decided, StoreError> {
+        let decided = self.state().decide(decision);
+        if decided == Decided::Written {
+            self.queue_all(&decision.events);
+        }
+        Ok(decided)
+    }
+
+    async fn vouch(&self, vouch: &Vouch) -> Result<Vouched, StoreError> {
+        let vouched = self.state().vouch(vouch);
+        match vouched {
+            Vouched::First => self.queue(vouch.event.clone()),
+            Vouched::Granted => {
+                self.queue(vouch.event.clone());
+                self.queue_all(&vouch.granted);
+            }
+            Vouched::Again | Vouched::NoMember => {}
+        }
+        Ok(vouched)
+    }
+
+    async fn redactions_due(
+        &self,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<RedactionRow>, StoreError> {
+        let state = self.state();
+        let mut due: Vec<_> = state.verifications.values().filter_map(due_row).collect();
+        due.extend(state.orphans.values().cloned().map(|(row, at)| (at, row)));
+        due.retain(|(at, _)| *at <= now);
+        due.sort_by_key(|(at, _)| *at);
+        Ok(due
+            .into_iter()
+            .take(count(limit))
+            .map(|(_, row)| row)
+            .collect())
+    }
+
+    async fn redaction_step(&self, step: &RedactionStep) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let confirmed = matches!(step.redaction, RedactionState::Confirmed(_));
+        if let Some(kept) = state.verifications.get_mut(&step.verification) {
+            kept.row.redaction = step.redaction;
+            kept.look_at = (!confirmed).then_some(step.again_at);
+            if confirmed {
+                kept.row.vendor_session = None;
+            }
+        }
+        if confirmed {
+            state.orphans.remove(&step.verification);
+        } else if let Some((row, at)) = state.orphans.get_mut(&step.verification) {
+            (row.redaction, *at) = (step.redaction, step.again_at);
+        }
+        drop(state);
+        if let Some(event) = &step.event {
+            self.queue(event.clone());
+        }
+        Ok(())
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        Ok(self.state().policies.clone())
+    }
+
+    async fn adopt_policy(&self, policy: &PolicyRow, event: &Event) -> Result<bool, StoreError> {
+        let policies = &mut self.state().policies;
+        let known = |row: &PolicyRow| row.policy == policy.policy && row.version == policy.version;
+        if policies.iter().any(known) {
+            return Ok(false);
+        }
+        policies.push(policy.clone());
+        self.queue(event.clone());
+        Ok(true)
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, StoreError> {
+        Ok(self.state().signing_keys.clone())
+    }
+
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRow,
+        unless_until: UnixMillis,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        let keys = &mut self.state().signing_keys;
+        if keys.iter().any(|kept| kept.signs_until > unless_until) {
+            return Ok(false);
+        }
+        keys.push(key.clone());
+        self.queue(event.clone());
+        Ok(true)
+    }
+
+    async fn fingerprint(&self, name: &str, fingerprint: Lookup) -> Result<Lookup, StoreError> {
+        let kept = &mut self.state().fingerprints;
+        Ok(*kept.entry(name.to_owned()).or_insert(fingerprint))
+    }
+
+    async fn stale_tags(&self, newest: i64, limit: u32) -> Result<Vec<TagRow>, StoreError> {
+        let state = self.state();
+        let old = state
+            .members
+            .values()
+            .map(|row| row.tag)
+            .filter(|tag| tag.pepper_to < newest);
+        Ok(old.take(count(limit)).collect())
+    }
+
+    async fn wrap_tag(&self, old: &TagRow, new: &TagRow) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let row = state.members.get_mut(&old.member);
+        Ok(row
+            .filter(|row| row.tag == *old)
+            .map(|row| row.tag = *new)
+            .is_some())
+    }
+
+    async fn expired(
+        &self,
+        today: UnixDay,
+        limit: u32,
+    ) -> Result<Vec<(MemberId, AttestationId)>, StoreError> {
+        let state = self.state();
+        let over = state
+            .attestations
+            .values()
+            .filter(|row| row.state == AttestationState::Valid && row.expires_on < today);
+        Ok(over
+            .take(count(limit))
+            .map(|row| (row.member, row.attestation))
+            .collect())
+    }
+
+    async fn expire(&self, attestation: AttestationId, event: &Event) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let row = state.attestations.get_mut(&attestation);
+        let Some(row) = row.filter(|row| row.state == AttestationState::Valid) else {
+            return Ok(false);
+        };
+        row.state = AttestationState::Expired;
+        drop(state);
+        self.queue(event.clone());
+        Ok(true)
+    }
+
+    async fn forget(&self, horizon: &Horizon) -> Result<u64, StoreError> {
+        Ok(self.state().forget(horizon))
+    }
+}
+
+impl PeopleState {
+    fn sign_in(&mut self, entry: &SignIn) -> SignedInAs {
+        let id = entry.tag.member;
+        let taken = |row: &MemberRow| row.tag.tag == entry.tag.tag && row.member != id;
+        if self.members.values().any(taken) || self.members.contains_key(&id) == entry.new {
+            return SignedInAs::Raced;
+        }
+        let joined = self
+            .members
+            .get(&id)
+            .map_or(entry.now.day(), |row| row.joined);
+        if self
+            .members
+            .get(&id)
+            .is_some_and(|row| row.state == MemberState::Suspended)
+        {
+            return SignedInAs::Suspended;
+        }
+        self.members.insert(
+            id,
+            MemberRow {
+                member: id,
+                tag: entry.tag,
+                join: entry.join,
+                state: MemberState::Active,
+                reason: None,
+                rights: entry.rights.clone(),
+                subject: entry.subject,
+                joined,
+                signed_in: entry.now.day(),
+            },
+        );
+        if let Some(old) = &entry.replaces {
+            self.sessions.remove(old);
+        }
+        self.sessions.insert(
+            entry.session,
+            KeptSession {
+                member: id,
+                idp_session: entry.idp_session,
+                signed_in_at: entry.now,
+                used_at: entry.now,
+                expires_at: entry.expires_at,
+            },
+        );
+        SignedInAs::Written
+    }
+
+    fn standing(&self, member: MemberId) -> Option<StandingRow> {
+        let row = self.members.get(&member)?.clone();
+        let valid = |row: &&super::people::AttestationRow| {
+            row.member == member && row.state == AttestationState::Valid
+        };
+        let attempts = self.verifications.values().map(|kept| &kept.row);
+        Some(StandingRow {
+            member: row,
+            attestation: self.attestations.values().find(valid).cloned(),
+            verification: attempts
+                .filter(|row| row.member == member)
+                .max_by_key(|row| row.began)
+                .cloned(),
+            vouched: u32::try_from(
+                self.vouchings
+                    .keys()
+                    .filter(|(who, _)| *who == member)
+                    .count(),
+            )
+            .unwrap_or(u32::MAX),
+        })
+    }
+
+    fn erase(&mut self, member: MemberId, now: UnixMillis) -> bool {
+        if self.members.remove(&member).is_none() {
+            return false;
+        }
+        self.sessions.retain(|_, kept| kept.member != member);
+        self.vouchings
+            .retain(|(who, by), _| *who != member && *by != member);
+        self.attestations.retain(|_, row| row.member != member);
+        let attestations = &self.attestations;
+        self.nonces.retain(|id, _| attestations.contains_key(id));
+        let gone: Vec<_> = self
+            .verifications
+            .values()
+            .filter(|kept| kept.row.member == member)
+            .map(|kept| kept.row.clone())
+            .collect();
+        for row in gone {
+            self.verifications.remove(&row.verification);
+            let Some(vendor_session) = row.vendor_session else {
+                continue;
+            };
+            let orphan = RedactionRow {
+                verification: row.verification,
+                member: None,
+                vendor: row.vendor,
+                vendor_session,
+                redaction: row.redaction,
+            };
+            self.orphans.insert(row.verification, (orphan, now));
+        }
+        self.erased.insert(member.to_string());
+        true
+    }
+
+    fn decide(&mut self, decision: &Decision) -> Decided {
+        if self.vendor_events.contains_key(&decision.seen) {
+            return Decided::Duplicate;
+        }
+        let Some(kept) = self.verifications.get_mut(&decision.verification) else {
+            return Decided::Gone;
+        };
+        if kept.row.state != decision.from {
+            return Decided::Raced;
+        }
+        self.vendor_events.insert(decision.seen, decision.now);
+        if decision.at < kept.row.last_event || !kept.row.state.takes(decision.state) {
+            return Decided::Late;
+        }
+        kept.row.state = decision.state;
+        kept.row.last_event = decision.at;
+        if let (RedactionState::Due(_), Some(at)) = (kept.row.redaction, decision.redact_at) {
+            kept.row.redaction = RedactionState::Due(at);
+            kept.look_at = Some(at);
+        }
+        let granted = kept.row.attestation;
+        if let Some(grant) = &decision.grant {
+            kept.row.attestation = Some(grant.row.attestation);
+            self.grant(grant);
+        } else if decision.state == VerificationState::Declined
+            && let Some(row) = granted.and_then(|id| self.attestations.get_mut(&id))
+        {
+            row.state = AttestationState::Revoked;
+        }
+        Decided::Written
+    }
+
+    fn grant(&mut self, grant: &NewAttestation) {
+        for row in self.attestations.values_mut() {
+            if row.member == grant.row.member && row.state == AttestationState::Valid {
+                row.state = AttestationState::Replaced;
+            }
+        }
+        self.attestations
+            .insert(grant.row.attestation, grant.row.clone());
+        self.nonces.insert(grant.row.attestation, grant.nonce);
+    }
+
+    fn vouch(&mut self, vouch: &Vouch) -> Vouched {
+        let active = |row: &MemberRow| row.state == MemberState::Active;
+        if !self.members.get(&vouch.member).is_some_and(active) || vouch.member == vouch.officer {
+            return Vouched::NoMember;
+        }
+        self.vouchings
+            .retain(|(who, _), at| *who != vouch.member || *at > vouch.since);
+        if self.vouchings.contains_key(&(vouch.member, vouch.officer)) {
+            return Vouched::Again;
+        }
+        if self.vouchings.keys().any(|(who, _)| *who == vouch.member) {
+            self.vouchings.retain(|(who, _), _| *who != vouch.member);
+            self.grant(&vouch.grant);
+            return Vouched::Granted;
+        }
+        self.vouchings
+            .insert((vouch.member, vouch.officer), vouch.now);
+        Vouched::First
+    }
+
+    fn forget(&mut self, horizon: &Horizon) -> u64 {
+        let before = self.size();
+        self.attempts
+            .retain(|_, attempt| attempt.expires_at > horizon.now);
+        self.sessions
+            .retain(|_, kept| kept.expires_at > horizon.now && kept.used_at > horizon.idle);
+        self.logout_tokens.retain(|_, until| *until > horizon.now);
+        self.vendor_events.retain(|_, at| *at > horizon.events);
+        self.attestations
+            .retain(|_, row| row.expires_on >= horizon.attestations);
+        let attestations = &self.attestations;
+        self.nonces.retain(|id, _| attestations.contains_key(id));
+        self.verifications
+            .retain(|_, kept| kept.look_at.is_some() || kept.row.began > horizon.verifications);
+        self.signing_keys.retain(|key| key.not_after > horizon.now);
+        u64::try_from(before.saturating_sub(self.size())).unwrap_or(u64::MAX)
+    }
+
+    fn size(&self) -> usize {
+        [
+            self.attempts.len(),
+            self.sessions.len(),
+            self.logout_tokens.len(),
+            self.vendor_events.len(),
+            self.attestations.len(),
+            self.verifications.len(),
+            self.signing_keys.len(),
+        ]
+        .iter()
+        .sum()
+    }
+}
+
+fn begun(attempt: &NewVerification) -> VerificationRow {
+    VerificationRow {
+        verification: attempt.verification,
+        member: attempt.member,
+        vendor: attempt.vendor.clone(),
+        reference: attempt.reference,
+        notice_version: attempt.notice_version.clone(),
+        state: VerificationState::Started,
+        vendor_session: Some(attempt.vendor_session.clone()),
+        last_event: UnixMillis(0),
+        began: attempt.now,
+        attestation: None,
+        redaction: RedactionState::Due(attempt.redact_at),
+    }
+}
+
+fn due_row(kept: &KeptVerification) -> Option<(UnixMillis, RedactionRow)> {
+    let row = RedactionRow {
+        verification: kept.row.verification,
+        member: Some(kept.row.member),
+        vendor: kept.row.vendor.clone(),
+        vendor_session: kept.row.vendor_session.clone()?,
+        redaction: kept.row.redaction,
+    };
+    Some((kept.look_at?, row))
+}
+
+fn count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

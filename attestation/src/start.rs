@@ -1,0 +1,184 @@
+//! How the plane starts, and why it may not.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use bauta_audit::store::StoreError;
+use bauta_token::{ambient::bytes, notice::Notice, units::UnixMillis};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::{
+    Parts, Plane,
+    config::{OfficerConfig, SecretText, SettingsError, VerifierConfig},
+    keys::{self, KeyError, KeyRing, Keys},
+    login::discovery::Discovery,
+    ports::{Lookup, Store, people::PolicyRow},
+    qualify::policy::{Policies, PolicyError, hex},
+    verify::{Vendor, persona::Persona},
+};
+
+/// Why the plane does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings are refused.
+    #[error("the configuration is refused")]
+    Settings(#[from] SettingsError),
+    /// A key is refused.
+    #[error("the keys are refused")]
+    Keys(#[from] KeyError),
+    /// A policy is refused.
+    #[error("the policies are refused")]
+    Policies(#[from] PolicyError),
+    /// Storage gave no answer.
+    #[error("storage gave no answer at start")]
+    Store(#[from] StoreError),
+}
+
+impl Plane {
+    /// Opens the plane: checks settings and keys against what is stored, announces new versions of
+    /// policies, makes the first signing key.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], before anything is served.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, StartError> {
+        let mut settings = parts.settings;
+        settings.check()?;
+        let keys = Keys::new(parts.keys)?;
+        check_fingerprints(&keys, &*parts.store).await?;
+        let fresh = Lookup(bytes(&*parts.randomness));
+        let salt = parts.store.fingerprint("organisation-salt", fresh).await?;
+        let now = parts.clock.now();
+        let kept = parts.store.policies().await?;
+        let (policies, new) = Policies::new(&settings.policies, &kept, now)?;
+        let scopes = settings.scopes.iter();
+        let scopes: BTreeMap<_, _> = scopes
+            .map(|rule| (rule.name.clone(), Arc::new(rule.clone())))
+            .collect();
+        let verifiers = std::mem::take(&mut settings.verifiers);
+        let link_origins = verifiers
+            .iter()
+            .flat_map(VerifierConfig::link_origins)
+            .collect();
+        let (vendors, officer) = hire(verifiers, &parts.http, &parts.randomness);
+        let plane = Arc::new(Self {
+            discovery: Discovery::new(parts.http.clone(), &settings.sso),
+            settings,
+            scopes,
+            policies,
+            keys,
+            ring: RwLock::default(),
+            store: parts.store,
+            clock: parts.clock,
+            randomness: parts.randomness,
+            http: parts.http,
+            vendors,
+            link_origins,
+            officer,
+            salt: salt.0,
+            hashing: Semaphore::new(HASHING_AT_ONCE),
+        });
+        plane.adopt(new).await?;
+        plane.turn_keys().await?;
+        Ok(plane)
+    }
+
+    /// Tells the gateway of new versions of policies, then notes that it was told: a crash in
+    /// between tells it twice, which changes nothing.
+    async fn adopt(&self, new: Vec<PolicyRow>) -> Result<(), StoreError> {
+        for row in new {
+            let policy = self.policies.all().find(|policy| {
+                let gate = policy.gate();
+                gate.policy().as_str() == row.policy && gate.version().as_str() == row.version
+            });
+            let Some(policy) = policy else { continue };
+            let gate = policy.gate();
+            let event = self.scribe(row.adopted_at).policy_adopted(
+                gate.policy(),
+                gate.version(),
+                &policy.hash_text(),
+                row.effective_from,
+            );
+            let effective_from = row.effective_from;
+            self.announce(vec![Notice::Gate {
+                gate,
+                effective_from,
+            }])
+            .await?;
+            self.store.adopt_policy(&row, &event).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the signing keys, and makes the next one when it is time.
+    pub(crate) async fn turn_keys(&self) -> Result<(), StartError> {
+        let now = self.clock.now();
+        let mut ring = KeyRing::open(&self.store.signing_keys().await?, self.keys.kek())?;
+        if let Some(from) = ring.next_begins(now) {
+            self.add_key(from, now).await?;
+            ring = KeyRing::open(&self.store.signing_keys().await?, self.keys.kek())?;
+        }
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        Ok(())
+    }
+
+    async fn add_key(&self, from: UnixMillis, now: UnixMillis) -> Result<(), StartError> {
+        let longest = self.longest_token();
+        let row = keys::fresh(from, longest, self.keys.kek(), &*self.randomness)?;
+        let scribe = self.scribe(now);
+        let event = scribe.key_created(&hex(&row.kid), row.not_before, row.signs_until);
+        // Whichever replica comes first makes it; the others take what it made.
+        self.store
+            .add_signing_key(&row, keys::enough_until(now), &event)
+            .await?;
+        Ok(())
+    }
+
+    /// Seconds that any token may live.
+    fn longest_token(&self) -> i64 {
+        let lives = self
+            .scopes
+            .values()
+            .flat_map(|rule| [Some(rule.token_ttl), rule.max_label_ttl]);
+        lives
+            .flatten()
+            .map(crate::config::Span::as_seconds)
+            .max()
+            .unwrap_or(3_600)
+    }
+}
+
+/// A wrong key file opens nothing and finds nobody: found here, not when members cannot sign in.
+async fn check_fingerprints(keys: &Keys, store: &dyn Store) -> Result<(), StartError> {
+    for (name, fingerprint) in keys.fingerprints() {
+        if store.fingerprint(name, *fingerprint).await? != *fingerprint {
+            return Err(KeyError::Foreign(name.clone()).into());
+        }
+    }
+    Ok(())
+}
+
+fn hire(
+    verifiers: Vec<VerifierConfig<SecretText>>,
+    http: &reqwest::Client,
+    randomness: &Arc<dyn bauta_token::ambient::Randomness>,
+) -> (Vec<Arc<dyn Vendor>>, Option<OfficerConfig>) {
+    let (mut vendors, mut officer) = (Vec::<Arc<dyn Vendor>>::new(), None);
+    for verifier in verifiers {
+        match verifier {
+            VerifierConfig::Persona(config) => {
+                let persona = Persona::new(http.clone(), Arc::clone(randomness), config);
+                vendors.push(Arc::new(persona));
+            }
+            VerifierConfig::Officer(config) => officer = Some(config),
+        }
+    }
+    (vendors, officer)
+}
+
+/// Each takes 46 MiB for a tenth of a second.
+const HASHING_AT_ONCE: usize = 2;
