@@ -28,7 +28,7 @@ use crate::{Conn, IdentityStore, log::corrupt};
 
 mod login;
 mod notice;
-mod seal;
+pub(crate) mod seal;
 
 #[async_trait]
 impl Grants for IdentityStore {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Queues an event in the transaction of its effect.
-pub(super) async fn queue(db: &mut Conn, event: &Event) -> sqlx::Result<()> {
+pub(crate) async fn queue(db: &mut Conn, event: &Event) -> sqlx::Result<()> {
     let salt = event.salt().map(<[u8; 32]>::as_slice);
     let text = event.text();
     query!(
