@@ -487,9 +487,12 @@ fn is_token(byte: u8) -> bool {
 
 fn body(parts: &Parts, route: Route, limits: &Limits) -> Result<(), AdmitError> {
     let headers = &parts.headers;
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .map(|value| value.to_str().ok().and_then(|text| text.parse::<u64>().ok()));
+    let length = headers.get(header::CONTENT_LENGTH).map(|value| {
+        value
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    });
     if route.method() == Method::GET {
         let has = headers.contains_key(header::TRANSFER_ENCODING)
             || length.is_some_and(|length| length != Some(0));

@@ -307,11 +307,36 @@ mod tests {
     #[test]
     fn a_route_is_appended_to_the_base_and_to_nothing_else() {
         let cases = [
-            (Dialect::Anthropic, "https://api.anthropic.com", Route::Messages, "https://api.anthropic.com/v1/messages"),
-            (Dialect::Anthropic, "https://api.example.com/anthropic/", Route::CountTokens, "https://api.example.com/anthropic/v1/messages/count_tokens"),
-            (Dialect::OpenAi, "https://api.openai.com", Route::Responses, "https://api.openai.com/v1/responses"),
-            (Dialect::OpenAi, "https://api.openai.com/v1", Route::Embeddings, "https://api.openai.com/v1/embeddings"),
-            (Dialect::OpenAi, "http://127.0.0.1:8000/api/paas/v4", Route::Chat, "http://127.0.0.1:8000/api/paas/v4/chat/completions"),
+            (
+                Dialect::Anthropic,
+                "https://api.anthropic.com",
+                Route::Messages,
+                "https://api.anthropic.com/v1/messages",
+            ),
+            (
+                Dialect::Anthropic,
+                "https://api.example.com/anthropic/",
+                Route::CountTokens,
+                "https://api.example.com/anthropic/v1/messages/count_tokens",
+            ),
+            (
+                Dialect::OpenAi,
+                "https://api.openai.com",
+                Route::Responses,
+                "https://api.openai.com/v1/responses",
+            ),
+            (
+                Dialect::OpenAi,
+                "https://api.openai.com/v1",
+                Route::Embeddings,
+                "https://api.openai.com/v1/embeddings",
+            ),
+            (
+                Dialect::OpenAi,
+                "http://127.0.0.1:8000/api/paas/v4",
+                Route::Chat,
+                "http://127.0.0.1:8000/api/paas/v4/chat/completions",
+            ),
         ];
         for (dialect, base, route, expected) in cases {
             let endpoint = Endpoint::parse(dialect, base).unwrap();
@@ -332,10 +357,19 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        for good in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost", "http://127.9.9.9"] {
+        for good in [
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost",
+            "http://127.9.9.9",
+        ] {
             assert!(Endpoint::parse(Dialect::OpenAi, good).is_ok(), "{good}");
         }
-        for bad in ["http://10.0.0.1", "http://example.com", "http://localhost.evil.example"] {
+        for bad in [
+            "http://10.0.0.1",
+            "http://example.com",
+            "http://localhost.evil.example",
+        ] {
             let refused = Endpoint::parse(Dialect::OpenAi, bad);
             assert_eq!(refused, Err(BaseUrlError::Plain), "{bad}");
         }
@@ -344,10 +378,20 @@ mod tests {
     #[test]
     fn srf_01_an_address_in_disguise_is_refused() {
         for bad in [
-            "https://169.254.169.254", "https://2852039166", "https://0x7f.1", "https://127.1",
-            "https://[::ffff:7f00:1]", "https://localhost.", "https://0.0.0.0",
-            "https://[fe80::1]", "https://[64:ff9b::a9fe:a9fe]", "https://[2002:7f00:1::]",
-            "https://[2001::1]", "https://[::]", "https://[::127.0.0.1]", "https://017700000001",
+            "https://169.254.169.254",
+            "https://2852039166",
+            "https://0x7f.1",
+            "https://127.1",
+            "https://[::ffff:7f00:1]",
+            "https://localhost.",
+            "https://0.0.0.0",
+            "https://[fe80::1]",
+            "https://[64:ff9b::a9fe:a9fe]",
+            "https://[2002:7f00:1::]",
+            "https://[2001::1]",
+            "https://[::]",
+            "https://[::127.0.0.1]",
+            "https://017700000001",
         ] {
             assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
         }
@@ -356,9 +400,17 @@ mod tests {
     #[test]
     fn a_base_url_has_nothing_but_scheme_host_and_path() {
         for bad in [
-            "api.openai.com", "/v1", "ftp://a.example", "https://u:p@a.example",
-            "https://a.example/?x=1", "https://a.example/#f", "https://a.example/a/../b",
-            "https://a.example//b", "https://a.example/%2e", "", "https://",
+            "api.openai.com",
+            "/v1",
+            "ftp://a.example",
+            "https://u:p@a.example",
+            "https://a.example/?x=1",
+            "https://a.example/#f",
+            "https://a.example/a/../b",
+            "https://a.example//b",
+            "https://a.example/%2e",
+            "",
+            "https://",
         ] {
             assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
         }
@@ -370,7 +422,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let upstream = r#"{"name":"a","dialect":"openai","base_url":"https://a.example","colour":1}"#;
+        let upstream =
+            r#"{"name":"a","dialect":"openai","base_url":"https://a.example","colour":1}"#;
 
         assert!(serde_json::from_str::<UpstreamConfig>(upstream).is_err());
     }

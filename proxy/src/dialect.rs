@@ -23,7 +23,7 @@ use crate::admit::Route;
 pub enum Dialect {
     /// Anthropic Messages.
     Anthropic,
-    /// OpenAI Chat Completions, Responses and Embeddings.
+    /// `OpenAI` Chat Completions, Responses and Embeddings.
     OpenAi,
 }
 

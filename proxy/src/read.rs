@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use thiserror::Error;
 
 pub(crate) use self::fields::{Field, Fields, Member};
-use self::{cursor::string_value, scan::scan};
+use self::{cursor::string_value, fields::Fault, scan::scan};
 use crate::admit::Call;
 
 /// Reads a whole body, at most `limit` bytes.
@@ -36,7 +36,9 @@ where
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|cause| ReadError::Body(cause.into()))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         let total = first.len().saturating_add(whole.len());
         if data.len() > limit.saturating_sub(total) {
             return Err(ReadError::TooLarge);
@@ -227,6 +229,20 @@ pub enum ReadError {
     /// A member of the wrong type.
     #[error("body has a member of the wrong type")]
     Type(&'static str),
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Syntax => Self::Syntax,
+            Fault::NotAnObject => Self::NotAnObject,
+            Fault::Depth => Self::Depth,
+            Fault::Duplicate => Self::Duplicate,
+            Fault::Keys => Self::Keys,
+            Fault::Twin(field) => Self::Twin(field.name()),
+            Fault::Number => Self::Number,
+        }
+    }
 }
 
 impl ReadError {

@@ -15,8 +15,8 @@ use bauta_token::{
 use http::StatusCode;
 use thiserror::Error;
 
-pub use self::table::{Door, Finding, Gravity, Model, Models};
 use self::health::Health;
+pub use self::table::{Door, Finding, Gravity, Model, Models};
 use crate::read::Asked;
 
 /// What a request may do, as far as routing asks. A [`Pass`](crate::redeem::Pass) is one.

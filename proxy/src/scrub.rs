@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use thiserror::Error;
 
-pub use self::body::CacheSeal;
 use self::body::Body;
+pub use self::body::CacheSeal;
 use crate::{
     admit::Call,
     read::Asked,

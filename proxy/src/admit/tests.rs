@@ -71,12 +71,18 @@ fn url_08_no_route_is_reached_by_a_prefix_or_an_alias() {
 
 #[test]
 fn h1_15_an_unknown_method_is_refused() {
-    for method in ["CONNECT", "TRACE", "get", "post", "DELETE", "HEAD", "OPTIONS", "PRI"] {
+    for method in [
+        "CONNECT", "TRACE", "get", "post", "DELETE", "HEAD", "OPTIONS", "PRI",
+    ] {
         let parts = head(method.parse().unwrap(), "/v1/messages");
 
         let refused = admit(&parts, &Limits::default()).unwrap_err();
 
-        assert_eq!(refused.public().0, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(
+            refused.public().0,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method}"
+        );
     }
 }
 
@@ -213,7 +219,15 @@ fn h1_17_a_head_past_its_limit_is_refused() {
 
 #[test]
 fn jsn_08_an_encoded_body_is_refused() {
-    for encoding in ["gzip", "br", "zstd", "deflate", "gzip, gzip", "identity, gzip", "x"] {
+    for encoding in [
+        "gzip",
+        "br",
+        "zstd",
+        "deflate",
+        "gzip, gzip",
+        "identity, gzip",
+        "x",
+    ] {
         let refused = with(&[("content-encoding", encoding)]).unwrap_err();
 
         assert_eq!(refused, AdmitError::ContentEncoding, "{encoding}");
@@ -298,7 +312,11 @@ fn a_shared_path_answers_in_the_dialect_of_the_headers() {
 #[test]
 fn no_refusal_echoes_what_was_sent() {
     let sent = "canary-7f3a";
-    for target in ["/canary-7f3a", "/v1/messages?canary-7f3a", "/v1/%canary-7f3a"] {
+    for target in [
+        "/canary-7f3a",
+        "/v1/messages?canary-7f3a",
+        "/v1/%canary-7f3a",
+    ] {
         let (_, code, message) = refusal("POST", target).public();
 
         assert!(!code.contains(sent) && !message.contains(sent));

@@ -13,7 +13,7 @@ use super::{BUDGET_EXHAUSTED, Cap, Told, VERIFICATION_REQUIRED};
 /// as it stands. A plain 403 it introduces with "Failed to authenticate", a 400 it tries six times.
 pub(super) fn refusal(told: &Told) -> (StatusCode, Bytes) {
     if told.code == VERIFICATION_REQUIRED {
-        let body = envelope(json!({
+        let body = envelope(&json!({
             "type": "permission_error",
             "message": told.message,
             "details": { "error_code": VERIFICATION_REQUIRED },
@@ -52,10 +52,10 @@ pub(super) fn cap_headers(headers: &mut HeaderMap, cap: Cap) {
 }
 
 fn plain(told: &Told) -> Value {
-    envelope(json!({ "type": kind(told), "message": told.message }))
+    envelope(&json!({ "type": kind(told), "message": told.message }))
 }
 
-fn envelope(error: Value) -> Value {
+fn envelope(error: &Value) -> Value {
     json!({ "type": "error", "error": error })
 }
 

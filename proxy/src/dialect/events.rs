@@ -84,7 +84,9 @@ impl Events {
     /// Passes at least one byte that ends no line.
     fn in_line<'a>(&mut self, rest: &'a [u8], take: &mut impl FnMut(Piece<'a>)) -> &'a [u8] {
         self.open = true;
-        let [first, tail @ ..] = rest else { return rest };
+        let [first, tail @ ..] = rest else {
+            return rest;
+        };
         match self.state {
             State::Start | State::Name(_) => {
                 let seen = match self.state {

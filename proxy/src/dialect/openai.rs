@@ -1,4 +1,4 @@
-//! OpenAI Chat Completions, Responses and Embeddings.
+//! `OpenAI` Chat Completions, Responses and Embeddings.
 
 use bytes::Bytes;
 use http::StatusCode;

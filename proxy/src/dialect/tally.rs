@@ -81,7 +81,7 @@ pub enum Ending {
 ///
 /// # When the provider does not count
 ///
-/// An OpenAI chat stream tells its usage only when the caller asked for it with
+/// An `OpenAI` chat stream tells its usage only when the caller asked for it with
 /// `stream_options.include_usage`. The request is not edited to ask: the answer would then hold a
 /// chunk without choices that the caller's client may not know. Such a stream, like one that was
 /// cut, is charged by [`crate::reserve::estimate::charge`]: from the size of the request and of the

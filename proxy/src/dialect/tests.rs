@@ -44,7 +44,10 @@ fn a_refused_token_is_not_tried_again() {
 
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
-        assert_eq!(response.headers().get("bauta-refusal").unwrap(), "token_refused");
+        assert_eq!(
+            response.headers().get("bauta-refusal").unwrap(),
+            "token_refused"
+        );
     }
 }
 
@@ -68,7 +71,10 @@ fn a_budget_is_refused_as_each_client_reads_it() {
     let response = Dialect::Anthropic.refuse(&told);
     let unified = |name: &str| {
         let name = format!("anthropic-ratelimit-unified-{name}");
-        response.headers().get(name).map(|it| it.to_str().unwrap().to_owned())
+        response
+            .headers()
+            .get(name)
+            .map(|it| it.to_str().unwrap().to_owned())
     };
     assert_eq!(unified("status").as_deref(), Some("rejected"));
     assert_eq!(unified("reset").as_deref(), Some("1763632800"));
@@ -79,7 +85,11 @@ fn a_budget_is_refused_as_each_client_reads_it() {
     assert_eq!(kind(response), "billing_error");
 
     let response = Dialect::OpenAi.refuse(&told);
-    assert!(!response.headers().contains_key("anthropic-ratelimit-unified-status"));
+    assert!(
+        !response
+            .headers()
+            .contains_key("anthropic-ratelimit-unified-status")
+    );
     assert_eq!(kind(response), "insufficient_quota");
 }
 
@@ -99,7 +109,11 @@ fn every_status_has_the_type_its_clients_know() {
     ];
     for (status, anthropic, openai) in cases {
         let told = Told::new((StatusCode::from_u16(status).unwrap(), "code", "Sentence."));
-        assert_eq!(kind(Dialect::Anthropic.refuse(&told)), anthropic, "{status}");
+        assert_eq!(
+            kind(Dialect::Anthropic.refuse(&told)),
+            anthropic,
+            "{status}"
+        );
         assert_eq!(kind(Dialect::OpenAi.refuse(&told)), openai, "{status}");
     }
 }
@@ -210,7 +224,10 @@ fn event(bytes: &[u8]) -> (Option<&str>, Value) {
 }
 
 fn kind(response: Response<Bytes>) -> String {
-    parts(response).1["error"]["type"].as_str().unwrap().to_owned()
+    parts(response).1["error"]["type"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn parts(response: Response<Bytes>) -> (StatusCode, Value) {

@@ -41,7 +41,7 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Counts {
     pub(super) input: Option<u64>,
-    /// Whether `input` holds what was read from a cache, as OpenAI counts; Anthropic does not.
+    /// Whether `input` holds what was read from a cache, as `OpenAI` counts; Anthropic does not.
     pub(super) inclusive: bool,
     pub(super) output: Option<u64>,
     pub(super) cached: Option<u64>,
@@ -192,7 +192,9 @@ impl Walk {
     }
 
     fn between<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let [first, tail @ ..] = rest else { return rest };
+        let [first, tail @ ..] = rest else {
+            return rest;
+        };
         match first {
             b'{' => self.open(true),
             b'[' => self.open(false),
@@ -218,10 +220,11 @@ impl Walk {
 
     fn purpose(&self) -> Purpose {
         match (self.wants_key, self.node(), self.key) {
-            (true, Node::Other, _) => Purpose::Nothing,
-            (true, ..) | (false, Node::Root, Key::Type) => Purpose::Word,
             // A tool's arguments and a thought are text as well; only labels are not.
-            (false, Node::Delta, Key::Type | Key::Label) => Purpose::Nothing,
+            (true, Node::Other, _) | (false, Node::Delta, Key::Type | Key::Label) => {
+                Purpose::Nothing
+            }
+            (true, ..) | (false, Node::Root, Key::Type) => Purpose::Word,
             (false, Node::Delta, _) | (false, Node::Root, Key::Delta) => Purpose::Text,
             _ => Purpose::Nothing,
         }
@@ -343,9 +346,8 @@ impl Walk {
             (Node::Root | Node::Wrapper, Key::Usage, true) => Node::Usage,
             (Node::Root, Key::Choices, false) => Node::Choices,
             (Node::Choices, _, true) => Node::Choice,
-            (Node::Root | Node::Choice, Key::Delta, true) => Node::Delta,
             // All that nests in a delta is part of it: tool calls are arrays of objects.
-            (Node::Delta, ..) => Node::Delta,
+            (Node::Root | Node::Choice, Key::Delta, true) | (Node::Delta, ..) => Node::Delta,
             (Node::Usage, Key::Details, true) => Node::Details,
             (Node::Usage, Key::Creation, true) => Node::Creation,
             _ => Node::Other,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::ReadError;
+use super::fields::Fault;
 
 /// What is left of a body.
 ///
@@ -53,90 +53,57 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes `byte`.
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), ReadError> {
-        self.takes(byte).then_some(()).ok_or(ReadError::Syntax)
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        self.takes(byte).then_some(()).ok_or(Fault::Syntax)
     }
 
     /// Passes `word`.
-    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), ReadError> {
-        self.rest = self.rest.strip_prefix(word).ok_or(ReadError::Syntax)?;
+    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
+        self.rest = self.rest.strip_prefix(word).ok_or(Fault::Syntax)?;
         Ok(())
     }
 
     /// Passes a string, opening quote included, and gives what stands between the quotes.
-    pub(super) fn string(&mut self) -> Result<Text<'a>, ReadError> {
+    pub(super) fn string(&mut self) -> Result<Text<'a>, Fault> {
         self.expect(b'"')?;
         let from = self.rest;
+        let mut rest = from;
         let mut escaped = false;
         loop {
-            let stop = memchr2(b'"', b'\\', self.rest).ok_or(ReadError::Syntax)?;
-            let (plain, tail) = self
-                .rest
-                .split_at_checked(stop)
-                .ok_or(ReadError::Syntax)?;
+            let stop = stop(rest).ok_or(Fault::Syntax)?;
+            let (plain, tail) = rest.split_at_checked(stop).ok_or(Fault::Syntax)?;
             if self.controls && has_control(plain) {
-                return Err(ReadError::Syntax);
+                return Err(Fault::Syntax);
             }
-            let [byte, rest @ ..] = tail else {
-                return Err(ReadError::Syntax);
-            };
-            self.rest = rest;
-            if *byte == b'"' {
-                // All that was passed, less the closing quote.
-                let len = from.len().saturating_sub(tail.len());
-                let raw = from.get(..len).ok_or(ReadError::Syntax)?;
-                return Ok(Text { raw, escaped });
-            }
-            escaped = true;
-            self.escape()?;
-        }
-    }
-
-    /// Passes what follows a backslash.
-    fn escape(&mut self) -> Result<(), ReadError> {
-        match self.rest {
-            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => {
-                self.rest = rest;
-                Ok(())
-            }
-            [b'u', ..] => self.unicode(),
-            _ => Err(ReadError::Syntax),
-        }
-    }
-
-    /// Passes `uXXXX`, and its other half when it is one of a pair. Half a pair alone is no
-    /// character: parsers replace it, drop it or refuse it, each its own way.
-    fn unicode(&mut self) -> Result<(), ReadError> {
-        match self.unit()? {
-            0xd800..=0xdbff => {
-                self.expect(b'\\')?;
-                match self.unit()? {
-                    0xdc00..=0xdfff => Ok(()),
-                    _ => Err(ReadError::Syntax),
+            rest = match tail {
+                [b'"', rest @ ..] => {
+                    self.rest = rest;
+                    // All that was passed, less the closing quote.
+                    let len = from.len().saturating_sub(tail.len());
+                    let raw = from.get(..len).ok_or(Fault::Syntax)?;
+                    return Ok(Text { raw, escaped });
                 }
-            }
-            0xdc00..=0xdfff => Err(ReadError::Syntax),
-            _ => Ok(()),
+                [
+                    b'\\',
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                    rest @ ..,
+                ] => rest,
+                [b'\\', b'u', rest @ ..] => unicode(rest)?,
+                _ => return Err(Fault::Syntax),
+            };
+            escaped = true;
         }
-    }
-
-    fn unit(&mut self) -> Result<u16, ReadError> {
-        let [b'u', a, b, c, d, rest @ ..] = self.rest else {
-            return Err(ReadError::Syntax);
-        };
-        self.rest = rest;
-        hex4([*a, *b, *c, *d]).ok_or(ReadError::Syntax)
     }
 
     /// Passes a number.
-    pub(super) fn number(&mut self) -> Result<(), ReadError> {
+    pub(super) fn number(&mut self) -> Result<(), Fault> {
         let of_number = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let len = self
             .rest
             .iter()
             .position(|b| !of_number(b))
             .unwrap_or(self.rest.len());
-        let (text, rest) = self.rest.split_at_checked(len).ok_or(ReadError::Syntax)?;
+        let (text, rest) = self.rest.split_at_checked(len).ok_or(Fault::Syntax)?;
         self.rest = rest;
         check_number(text)
     }
@@ -146,6 +113,42 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where the next quote or backslash is.
+///
+/// Code and prose inside a string have an escape every few dozen bytes. A wide search costs more
+/// to begin than to go on, so the first bytes are looked at eight at a time.
+fn stop(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    for _ in 0..NEAR_WORDS {
+        let Some((word, tail)) = rest.split_first_chunk::<8>() else {
+            break;
+        };
+        let word = u64::from_le_bytes(*word);
+        let hits = zero_bytes(word ^ QUOTES) | zero_bytes(word ^ BACKSLASHES);
+        if hits != 0 {
+            let before = bytes.len().saturating_sub(rest.len());
+            let within = usize::try_from(hits.trailing_zeros() / 8).unwrap_or(0);
+            return Some(before.saturating_add(within));
+        }
+        rest = tail;
+    }
+    let before = bytes.len().saturating_sub(rest.len());
+    memchr2(b'"', b'\\', rest).map(|at| before.saturating_add(at))
+}
+
+/// The high bit of each byte that is zero; bits above the lowest one that is set may be wrong.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
+
+/// Words that are looked at before a wide search begins.
+const NEAR_WORDS: usize = 8;
+
 /// What stands between two quotes, checked.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
@@ -154,14 +157,35 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// What it means, if that is how it is written.
+    pub(super) const fn plain(self) -> Option<&'a [u8]> {
+        if self.escaped { None } else { Some(self.raw) }
+    }
+
     /// What it means.
     pub(super) fn decoded(self) -> Cow<'a, [u8]> {
-        if self.escaped {
-            Cow::Owned(decode(self.raw))
-        } else {
-            Cow::Borrowed(self.raw)
-        }
+        self.plain()
+            .map_or_else(|| Cow::Owned(decode(self.raw)), Cow::Borrowed)
     }
+}
+
+/// Passes the digits of a `\u` escape, and its other half when it is one of a pair. Half a pair
+/// alone is no character: parsers replace it, drop it or refuse it, each its own way.
+fn unicode(rest: &[u8]) -> Result<&[u8], Fault> {
+    let (first, rest) = unit(rest)?;
+    match (first, rest) {
+        (0xd800..=0xdbff, [b'\\', b'u', rest @ ..]) => match unit(rest)? {
+            (0xdc00..=0xdfff, rest) => Ok(rest),
+            _ => Err(Fault::Syntax),
+        },
+        (0xd800..=0xdfff, _) => Err(Fault::Syntax),
+        _ => Ok(rest),
+    }
+}
+
+fn unit(rest: &[u8]) -> Result<(u16, &[u8]), Fault> {
+    let (letters, rest) = rest.split_first_chunk().ok_or(Fault::Syntax)?;
+    hex4(*letters).map(|unit| (unit, rest)).ok_or(Fault::Syntax)
 }
 
 /// The text of a JSON string, quotes included. `None` when it is no string.
@@ -172,20 +196,20 @@ pub(super) fn string_value(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// RFC 8259, section 6, and a size that every parser holds.
-fn check_number(text: &[u8]) -> Result<(), ReadError> {
+fn check_number(text: &[u8]) -> Result<(), Fault> {
     if text.len() > NUMBER_BYTES {
-        return Err(ReadError::Number);
+        return Err(Fault::Number);
     }
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let (whole, rest) = digits(unsigned);
     if whole.is_empty() || (whole.len() > 1 && whole.starts_with(b"0")) {
-        return Err(ReadError::Syntax);
+        return Err(Fault::Syntax);
     }
     let (fraction, rest) = match rest {
         [b'.', rest @ ..] => {
             let (fraction, rest) = digits(rest);
             if fraction.is_empty() {
-                return Err(ReadError::Syntax);
+                return Err(Fault::Syntax);
             }
             (fraction, rest)
         }
@@ -194,18 +218,18 @@ fn check_number(text: &[u8]) -> Result<(), ReadError> {
     let exponent = match rest {
         [] => 0,
         [b'e' | b'E', rest @ ..] => exponent(rest)?,
-        _ => return Err(ReadError::Syntax),
+        _ => return Err(Fault::Syntax),
     };
     // The largest double is about 1.8e308: what may round past it is refused, zero is not.
     let is_zero = whole.iter().chain(fraction).all(|b| *b == b'0');
     let places = i32::try_from(whole.len()).unwrap_or(i32::MAX);
     if !is_zero && places.saturating_add(exponent) > LARGEST_EXPONENT {
-        return Err(ReadError::Number);
+        return Err(Fault::Number);
     }
     Ok(())
 }
 
-fn exponent(text: &[u8]) -> Result<i32, ReadError> {
+fn exponent(text: &[u8]) -> Result<i32, Fault> {
     let (sign, text) = match text {
         [b'-', rest @ ..] => (-1, rest),
         [b'+', rest @ ..] => (1, rest),
@@ -213,14 +237,14 @@ fn exponent(text: &[u8]) -> Result<i32, ReadError> {
     };
     let (digits, rest) = digits(text);
     if digits.is_empty() || !rest.is_empty() {
-        return Err(ReadError::Syntax);
+        return Err(Fault::Syntax);
     }
     std::str::from_utf8(digits)
         .ok()
         .filter(|text| text.len() <= 4)
         .and_then(|text| text.parse::<i32>().ok())
         .map(|value| value.saturating_mul(sign))
-        .ok_or(ReadError::Number)
+        .ok_or(Fault::Number)
 }
 
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
@@ -284,8 +308,8 @@ fn hex4(letters: [u8; 4]) -> Option<u16> {
 
 /// No early exit inside a block: the compiler turns it into a few wide comparisons.
 fn has_control(bytes: &[u8]) -> bool {
-    let any = |block: &[u8]| block.iter().fold(false, |found, b| found | (*b < 0x20));
-    bytes.chunks(256).any(any)
+    let least = |block: &[u8]| block.iter().copied().min();
+    bytes.chunks(256).any(|block| least(block) < Some(0x20))
 }
 
 /// Longer numbers exist in no request; parsers take quadratic time over them.

@@ -2,7 +2,7 @@
 
 /// A member of the outermost object that decides something or identifies someone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(usize)]
+#[repr(u8)]
 pub(crate) enum Field {
     Model,
     Stream,
@@ -60,7 +60,7 @@ pub(super) enum Kind {
     /// One of ours, spelled as it must be.
     Known(Field),
     /// What another parser may take for one of ours.
-    Twin(&'static str),
+    Twin(Field),
     /// Not ours to read.
     Other,
 }
@@ -76,7 +76,7 @@ pub(super) fn kind(key: &[u8]) -> Kind {
             return Kind::Known(field);
         }
         if key.len() >= name.len() && is_twin(key, name.as_bytes()) {
-            return Kind::Twin(name);
+            return Kind::Twin(field);
         }
     }
     Kind::Other
@@ -92,6 +92,18 @@ fn is_twin(key: &[u8], name: &[u8]) -> bool {
         };
     }
     rest.is_empty()
+}
+
+/// Why a pass over a body ends early. As small as a register: every step of it returns one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    Syntax,
+    NotAnObject,
+    Depth,
+    Duplicate,
+    Keys,
+    Twin(Field),
+    Number,
 }
 
 /// A member of the outermost object, by the places of its bytes.
@@ -130,11 +142,11 @@ pub(crate) struct Fields {
 impl Fields {
     /// Where `field` is, if it is there.
     pub(crate) fn get(&self, field: Field) -> Option<Member> {
-        self.found.get(field as usize).copied().flatten()
+        self.found.get(usize::from(field as u8)).copied().flatten()
     }
 
     pub(super) fn put(&mut self, field: Field, member: Member) {
-        if let Some(place) = self.found.get_mut(field as usize) {
+        if let Some(place) = self.found.get_mut(usize::from(field as u8)) {
             *place = Some(member);
         }
     }

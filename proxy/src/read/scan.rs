@@ -1,22 +1,21 @@
 //! The pass over a body.
 
-use std::borrow::Cow;
-
 use super::{
-    MAX_DEPTH, MAX_KEYS, ReadError,
-    cursor::Cursor,
-    fields::{Field, Fields, Kind, Member, kind},
+    MAX_DEPTH, MAX_KEYS,
+    cursor::{Cursor, Text},
+    fields::{Fault, Field, Fields, Kind, Member, kind},
 };
 
 /// Checks the whole of `body` and gives the places of its members.
-pub(super) fn scan(body: &[u8]) -> Result<Fields, ReadError> {
+pub(super) fn scan(body: &[u8]) -> Result<Fields, Fault> {
     if std::str::from_utf8(body).is_err() {
-        return Err(ReadError::Syntax);
+        return Err(Fault::Syntax);
     }
     let mut scan = Scan {
         cursor: Cursor::new(body),
         frames: Vec::with_capacity(16),
         keys: Vec::with_capacity(64),
+        decoded: Vec::new(),
         fields: Fields::default(),
         current: None,
     };
@@ -32,11 +31,33 @@ struct Scan<'a> {
     cursor: Cursor<'a>,
     /// What is open, outermost first. On the heap: depth costs no stack.
     frames: Vec<Frame>,
-    /// The keys of all open objects, decoded. Those of the innermost come last.
-    keys: Vec<Cow<'a, [u8]>>,
+    /// The keys of all open objects. Those of the innermost come last.
+    keys: Vec<Key<'a>>,
+    /// The text of keys that were written with escapes.
+    decoded: Vec<u8>,
     fields: Fields,
     /// The member of the outermost object that is being read, if it is one of ours.
     current: Option<(Field, Member)>,
+}
+
+/// A key, by what it means.
+#[derive(Clone, Copy)]
+enum Key<'a> {
+    Plain(&'a [u8]),
+    /// A place in `decoded`.
+    Decoded {
+        from: usize,
+        to: usize,
+    },
+}
+
+impl<'a> Key<'a> {
+    fn text(self, decoded: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Plain(text) => text,
+            Self::Decoded { from, to } => decoded.get(from..to).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -49,7 +70,7 @@ enum Frame {
 }
 
 impl<'a> Scan<'a> {
-    fn document(&mut self) -> Result<(), ReadError> {
+    fn document(&mut self) -> Result<(), Fault> {
         loop {
             if self.begin()? {
                 continue;
@@ -62,17 +83,17 @@ impl<'a> Scan<'a> {
         if self.cursor.is_at_end() {
             Ok(())
         } else {
-            Err(ReadError::Syntax)
+            Err(Fault::Syntax)
         }
     }
 
     /// Passes a scalar, an empty container or the opening of a full one. Says whether it opened
     /// one and its first value is next.
-    fn begin(&mut self) -> Result<bool, ReadError> {
+    fn begin(&mut self) -> Result<bool, Fault> {
         match self.cursor.peek() {
             Some(b'"') => {
                 let text = self.cursor.string()?;
-                if self.is_type() && !is_plain_type(&text.decoded()) {
+                if self.is_type() && !text.plain().is_some_and(is_plain_type) {
                     self.fields.points_outside = true;
                 }
             }
@@ -82,13 +103,13 @@ impl<'a> Scan<'a> {
             Some(b'f') => self.cursor.word(b"false")?,
             Some(b'n') => self.cursor.word(b"null")?,
             Some(b'-' | b'0'..=b'9') => self.cursor.number()?,
-            _ => return Err(ReadError::Syntax),
+            _ => return Err(Fault::Syntax),
         }
         Ok(false)
     }
 
     /// After a value: passes what closes, up to the next value. Says whether the document is over.
-    fn finish(&mut self) -> Result<bool, ReadError> {
+    fn finish(&mut self) -> Result<bool, Fault> {
         loop {
             let end = self.cursor.at();
             self.cursor.skip_blanks();
@@ -99,13 +120,20 @@ impl<'a> Scan<'a> {
                 && let Some((field, member)) = self.current.take()
             {
                 let stop = self.cursor.at();
-                self.fields.put(field, Member { end, stop, ..member });
+                self.fields.put(
+                    field,
+                    Member {
+                        end,
+                        stop,
+                        ..member
+                    },
+                );
             }
             if self.cursor.takes(b',') {
                 let lead = self.cursor.at();
                 self.cursor.skip_blanks();
-                if let Frame::Object { .. } = frame {
-                    self.key(lead)?;
+                if let Frame::Object { keys } = frame {
+                    self.key(keys, lead)?;
                 }
                 return Ok(false);
             }
@@ -120,10 +148,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn open_object(&mut self) -> Result<bool, ReadError> {
-        self.push(Frame::Object {
-            keys: self.keys.len(),
-        })?;
+    fn open_object(&mut self) -> Result<bool, Fault> {
+        let keys = self.keys.len();
+        self.push(Frame::Object { keys })?;
         self.cursor.expect(b'{')?;
         let lead = self.cursor.at();
         if self.frames.len() == 1 {
@@ -134,11 +161,11 @@ impl<'a> Scan<'a> {
             self.frames.pop();
             return Ok(false);
         }
-        self.key(lead)?;
+        self.key(keys, lead)?;
         Ok(true)
     }
 
-    fn open_array(&mut self) -> Result<bool, ReadError> {
+    fn open_array(&mut self) -> Result<bool, Fault> {
         self.push(Frame::Array)?;
         self.cursor.expect(b'[')?;
         self.cursor.skip_blanks();
@@ -149,35 +176,61 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    fn push(&mut self, frame: Frame) -> Result<(), ReadError> {
+    fn push(&mut self, frame: Frame) -> Result<(), Fault> {
         if self.frames.len() >= MAX_DEPTH {
-            return Err(ReadError::Depth);
+            return Err(Fault::Depth);
         }
         self.frames.push(frame);
         Ok(())
     }
 
-    /// Passes a key and its colon.
-    fn key(&mut self, lead: usize) -> Result<(), ReadError> {
-        let key = self.cursor.string()?.decoded();
+    /// Passes a key and its colon. `from` is where the keys of its object begin.
+    fn key(&mut self, from: usize, lead: usize) -> Result<(), Fault> {
+        let text = self.cursor.string()?;
         self.cursor.skip_blanks();
         self.cursor.expect(b':')?;
         self.cursor.skip_blanks();
         if self.keys.len() >= MAX_KEYS {
-            return Err(ReadError::Keys);
+            return Err(Fault::Keys);
         }
+        let key = match text.plain() {
+            Some(text) => Key::Plain(text),
+            None => self.decode(text),
+        };
         if self.frames.len() == 1 {
-            self.outermost(&key, lead)?;
+            self.outermost(&text.decoded(), lead)?;
         }
+        self.compare(key, from)?;
         self.keys.push(key);
         Ok(())
     }
 
-    fn outermost(&mut self, key: &[u8], lead: usize) -> Result<(), ReadError> {
+    fn decode(&mut self, text: Text<'_>) -> Key<'a> {
+        let from = self.decoded.len();
+        self.decoded.extend_from_slice(&text.decoded());
+        Key::Decoded {
+            from,
+            to: self.decoded.len(),
+        }
+    }
+
+    /// Most objects have a few keys, which are compared as they come. The rest waits until the
+    /// object closes.
+    fn compare(&self, key: Key<'_>, from: usize) -> Result<(), Fault> {
+        let others = self.keys.get(from..).unwrap_or_default();
+        let text = key.text(&self.decoded);
+        let is_same = |other: &Key<'_>| other.text(&self.decoded) == text;
+        if others.len() < FEW_KEYS && others.iter().any(is_same) {
+            return Err(Fault::Duplicate);
+        }
+        Ok(())
+    }
+
+    fn outermost(&mut self, key: &[u8], lead: usize) -> Result<(), Fault> {
         let index = self.fields.members;
         self.fields.members = index.saturating_add(1);
         match kind(key) {
-            Kind::Known(field) if self.fields.get(field).is_some() => Err(ReadError::Duplicate),
+            Kind::Known(field) if self.fields.get(field).is_some() => Err(Fault::Duplicate),
             Kind::Known(field) => {
                 let start = self.cursor.at();
                 let member = Member {
@@ -190,7 +243,7 @@ impl<'a> Scan<'a> {
                 self.current = Some((field, member));
                 Ok(())
             }
-            Kind::Twin(name) => Err(ReadError::Twin(name)),
+            Kind::Twin(field) => Err(Fault::Twin(field)),
             Kind::Other => {
                 if STORED_ELSEWHERE.contains(&key) {
                     self.fields.points_outside = true;
@@ -203,13 +256,14 @@ impl<'a> Scan<'a> {
     /// Forgets the keys of the object that closes, if no two are equal.
     ///
     /// Sorting takes n log n whatever the keys are: there is no hash to flood.
-    fn close_object(&mut self, from: usize) -> Result<(), ReadError> {
+    fn close_object(&mut self, from: usize) -> Result<(), Fault> {
         let keys = self.keys.get_mut(from..).unwrap_or_default();
-        if keys.len() > 1 {
-            keys.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
-            let twice = keys.iter().zip(keys.iter().skip(1)).any(|(a, b)| a == b);
-            if twice {
-                return Err(ReadError::Duplicate);
+        if keys.len() > FEW_KEYS {
+            let text = |key: &Key<'a>| key.text(&self.decoded);
+            keys.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+            let next = keys.iter().skip(1);
+            if keys.iter().zip(next).any(|(a, b)| text(a) == text(b)) {
+                return Err(Fault::Duplicate);
             }
         }
         self.keys.truncate(from);
@@ -219,13 +273,16 @@ impl<'a> Scan<'a> {
     /// Whether the value that was just passed belongs to a key `type`.
     fn is_type(&self) -> bool {
         matches!(self.frames.last(), Some(Frame::Object { .. }))
-            && self.keys.last().is_some_and(|key| **key == *b"type")
+            && self
+                .keys
+                .last()
+                .is_some_and(|key| key.text(&self.decoded) == b"type")
     }
 
     /// A document that does not begin with a brace is either another JSON value or none.
-    fn not_an_object(&mut self) -> ReadError {
+    fn not_an_object(&mut self) -> Fault {
         match self.document() {
-            Ok(()) => ReadError::NotAnObject,
+            Ok(()) => Fault::NotAnObject,
             Err(error) => error,
         }
     }
@@ -236,26 +293,76 @@ impl<'a> Scan<'a> {
 /// The list is closed: a type that is not on it may be an image, a file, or a tool that the
 /// provider runs and bills. A new harmless type only makes a request set more money aside.
 fn is_plain_type(value: &[u8]) -> bool {
-    PLAIN_TYPES.contains(&value)
-        || [b"clear_".as_slice(), b"bash_", b"text_editor_", b"tool_search_"]
-            .iter()
-            .any(|prefix| value.starts_with(prefix))
+    is_of_schema(value) || is_of_anthropic(value) || is_of_openai(value)
 }
 
-const PLAIN_TYPES: &[&[u8]] = &[
-    // JSON Schema
-    b"object", b"array", b"string", b"number", b"integer", b"boolean", b"null",
-    // Anthropic
-    b"text", b"message", b"tool_use", b"tool_result", b"tool_reference", b"thinking",
-    b"redacted_thinking", b"ephemeral", b"enabled", b"disabled", b"adaptive", b"auto", b"any",
-    b"tool", b"none", b"custom", b"json_schema", b"input_tokens", b"tool_uses",
-    b"thinking_turns", b"compact", b"search_result",
-    // OpenAI
-    b"function", b"function_call", b"function_call_output", b"custom_tool_call",
-    b"custom_tool_call_output", b"input_text", b"output_text", b"refusal", b"reasoning",
-    b"summary_text", b"reasoning_text", b"json_object", b"grammar", b"content", b"local_shell",
-    b"local_shell_call", b"local_shell_call_output", b"allowed_tools",
-];
+fn is_of_schema(value: &[u8]) -> bool {
+    matches!(
+        value,
+        b"object" | b"array" | b"string" | b"number" | b"integer" | b"boolean" | b"null"
+    )
+}
+
+fn is_of_anthropic(value: &[u8]) -> bool {
+    matches!(
+        value,
+        b"text"
+            | b"message"
+            | b"tool_use"
+            | b"tool_result"
+            | b"tool_reference"
+            | b"search_result"
+            | b"thinking"
+            | b"redacted_thinking"
+            | b"ephemeral"
+            | b"enabled"
+            | b"disabled"
+            | b"adaptive"
+            | b"auto"
+            | b"any"
+            | b"tool"
+            | b"none"
+            | b"custom"
+            | b"json_schema"
+            | b"input_tokens"
+            | b"tool_uses"
+            | b"thinking_turns"
+    ) || [
+        b"clear_".as_slice(),
+        b"bash_",
+        b"text_editor_",
+        b"tool_search_",
+    ]
+    .iter()
+    .any(|prefix| value.starts_with(prefix))
+}
+
+fn is_of_openai(value: &[u8]) -> bool {
+    matches!(
+        value,
+        b"function"
+            | b"function_call"
+            | b"function_call_output"
+            | b"custom_tool_call"
+            | b"custom_tool_call_output"
+            | b"input_text"
+            | b"output_text"
+            | b"refusal"
+            | b"reasoning"
+            | b"summary_text"
+            | b"reasoning_text"
+            | b"json_object"
+            | b"grammar"
+            | b"content"
+            | b"local_shell"
+            | b"local_shell_call"
+            | b"local_shell_call_output"
+            | b"allowed_tools"
+    )
+}
+
+/// An object with more keys than this is checked when it closes.
+const FEW_KEYS: usize = 8;
 
 /// Members of the outermost object that bring in what the provider keeps.
 const STORED_ELSEWHERE: &[&[u8]] = &[

@@ -8,7 +8,8 @@ use crate::admit::{Limits, admit};
 
 #[test]
 fn a_body_is_read_without_being_changed() {
-    let text = r#" {"model":"claude-opus","max_tokens":128000,"stream":true,"n":2,"x":[1,{"y":null}]} "#;
+    let text =
+        r#" {"model":"claude-opus","max_tokens":128000,"stream":true,"n":2,"x":[1,{"y":null}]} "#;
 
     let asked = ask(text).unwrap();
 
@@ -124,16 +125,40 @@ fn jsn_02_bytes_that_are_not_utf_8_are_refused() {
 
 #[test]
 fn jsn_03_a_number_that_parsers_read_differently_is_refused() {
-    for number in ["NaN", "Infinity", "-Infinity", "01", "+1", ".5", "5.", "1e", "0x10", "-", "1e+"] {
+    for number in [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "01",
+        "+1",
+        ".5",
+        "5.",
+        "1e",
+        "0x10",
+        "-",
+        "1e+",
+    ] {
         let text = format!(r#"{{"model":"a","x":{number}}}"#);
         assert!(matches!(ask(&text), Err(ReadError::Syntax)), "{number}");
     }
     let long = "9".repeat(1_000_000);
     for number in ["1e400", "-1e400", "1e99999", "123e307", &long] {
         let text = format!(r#"{{"model":"a","x":{number}}}"#);
-        assert!(matches!(ask(&text), Err(ReadError::Number)), "{:.20}", number);
+        assert!(
+            matches!(ask(&text), Err(ReadError::Number)),
+            "{:.20}",
+            number
+        );
     }
-    for number in ["-0", "0", "1e-400", "0.0e400", "1.5E+3", "18446744073709551616", "1e307"] {
+    for number in [
+        "-0",
+        "0",
+        "1e-400",
+        "0.0e400",
+        "1.5E+3",
+        "18446744073709551616",
+        "1e307",
+    ] {
         let text = format!(r#"{{"model":"a","x":{number}}}"#);
         assert!(ask(&text).is_ok(), "{number}");
     }
@@ -141,8 +166,24 @@ fn jsn_03_a_number_that_parsers_read_differently_is_refused() {
 
 #[test]
 fn jsn_03_a_number_that_decides_is_digits_and_fits_32_bits() {
-    for number in ["-0", "-1", "1.0", "1e3", "4294967296", "18446744073709551616", "\"1\"", "true", "[1]", "{}"] {
-        for field in ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"] {
+    for number in [
+        "-0",
+        "-1",
+        "1.0",
+        "1e3",
+        "4294967296",
+        "18446744073709551616",
+        "\"1\"",
+        "true",
+        "[1]",
+        "{}",
+    ] {
+        for field in [
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "n",
+        ] {
             let text = format!(r#"{{"model":"a","{field}":{number}}}"#);
             let refused = ask(&text).err();
             assert!(
@@ -174,7 +215,10 @@ fn jsn_04_depth_is_bounded_and_costs_no_stack() {
 fn jsn_10_stream_is_true_or_false() {
     for value in ["\"true\"", "1", "0", "null", "[]", "{}", "\"false\""] {
         let text = format!(r#"{{"model":"a","stream":{value}}}"#);
-        assert!(matches!(ask(&text), Err(ReadError::Type("stream"))), "{value}");
+        assert!(
+            matches!(ask(&text), Err(ReadError::Type("stream"))),
+            "{value}"
+        );
     }
     assert!(!ask(r#"{"model":"a"}"#).unwrap().stream());
     assert!(!ask(r#"{"model":"a","stream":false}"#).unwrap().stream());
@@ -185,12 +229,24 @@ fn a_model_is_a_name_however_it_is_escaped() {
     let asked = ask(r#"{"\u006dodel":"claude\u002dopus"}"#).unwrap();
     assert_eq!(asked.model().as_str(), "claude-opus");
 
-    for bad in ["1", "null", "\"\"", "[\"a\"]", "\"a b\"", "\"a\\n\"", "\"\\u0000\"", "\"ä\""] {
+    for bad in [
+        "1",
+        "null",
+        "\"\"",
+        "[\"a\"]",
+        "\"a b\"",
+        "\"a\\n\"",
+        "\"\\u0000\"",
+        "\"ä\"",
+    ] {
         let text = format!(r#"{{"model":{bad}}}"#);
         assert!(matches!(ask(&text), Err(ReadError::Type("model"))), "{bad}");
     }
     assert!(matches!(ask("{}"), Err(ReadError::NoModel)));
-    assert!(matches!(ask(r#"{"x":{"model":"a"}}"#), Err(ReadError::NoModel)));
+    assert!(matches!(
+        ask(r#"{"x":{"model":"a"}}"#),
+        Err(ReadError::NoModel)
+    ));
 }
 
 #[test]
@@ -206,7 +262,9 @@ fn the_larger_of_two_limits_bounds_the_answer() {
 
     assert_eq!(ask(text).unwrap().max_output_tokens(), Some(20));
     assert_eq!(
-        ask(r#"{"model":"a","max_tokens":null}"#).unwrap().max_output_tokens(),
+        ask(r#"{"model":"a","max_tokens":null}"#)
+            .unwrap()
+            .max_output_tokens(),
         None
     );
 }
@@ -279,7 +337,11 @@ async fn a_body_in_pieces_is_one_body() {
 
 #[test]
 fn no_refusal_echoes_what_was_sent() {
-    for text in [r#"{"canary":1}"#, r#"{"model":"canary x"}"#, r#"{"canary":1,"canary":2}"#] {
+    for text in [
+        r#"{"canary":1}"#,
+        r#"{"model":"canary x"}"#,
+        r#"{"canary":1,"canary":2}"#,
+    ] {
         let refused = ask(text).err().unwrap();
 
         assert!(!refused.to_string().contains("canary"));
@@ -355,10 +417,10 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
     match (scan(bytes), theirs) {
         (Ok(_), Ok(theirs)) => prop_assert!(theirs.is_object()),
         (Ok(_), Err(error)) => prop_assert!(false, "taken, though {error}"),
-        (Err(ReadError::Syntax), Ok(theirs)) => {
+        (Err(Fault::Syntax), Ok(theirs)) => {
             prop_assert!(false, "refused, though it is {theirs}");
         }
-        (Err(ReadError::NotAnObject), Ok(theirs)) => prop_assert!(!theirs.is_object()),
+        (Err(Fault::NotAnObject), Ok(theirs)) => prop_assert!(!theirs.is_object()),
         _ => {}
     }
     Ok(())
@@ -416,7 +478,10 @@ const NAMES: &[Field] = &[
 ];
 
 fn ask(text: &str) -> Result<Asked, ReadError> {
-    read(call("/v1/messages"), Bytes::copy_from_slice(text.as_bytes()))
+    read(
+        call("/v1/messages"),
+        Bytes::copy_from_slice(text.as_bytes()),
+    )
 }
 
 pub(crate) fn call(route: &str) -> Call {

@@ -40,10 +40,18 @@ pub struct Breaker {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: UnixMillis, rest_ms: i64 },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: UnixMillis,
+        rest_ms: i64,
+    },
     /// A probe is on its way since then.
-    Half { since: UnixMillis, rest_ms: i64 },
+    Half {
+        since: UnixMillis,
+        rest_ms: i64,
+    },
 }
 
 impl Breaker {

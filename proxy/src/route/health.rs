@@ -39,13 +39,13 @@ impl Health {
     #[must_use]
     pub fn enter(&self, upstream: usize) -> Option<Leave<'_>> {
         let now = self.clock.now();
-        self.breaker(upstream)?
-            .enter(now)
-            .then_some(Leave {
-                health: self,
-                upstream,
-                told: false,
-            })
+        // The lock is given back before a leave exists: a leave takes it again when it is dropped.
+        let entered = self.breaker(upstream)?.enter(now);
+        entered.then(|| Leave {
+            health: self,
+            upstream,
+            told: false,
+        })
     }
 
     /// `closed`, `open` or `half_open`, in the order of the configuration.

@@ -32,7 +32,10 @@ impl Models {
         check_upstreams(upstreams, &mut findings);
         for (place, model) in models.iter().enumerate() {
             if models.iter().take(place).any(|it| it.name == model.name) {
-                findings.push(Finding::error(format!("model {}: defined twice", model.name)));
+                findings.push(Finding::error(format!(
+                    "model {}: defined twice",
+                    model.name
+                )));
             }
             check_targets(model, upstreams, &mut findings);
         }
@@ -318,9 +321,9 @@ fn essence(model: &ModelName) -> String {
     let mut parts: Vec<&str> = name.split(['-', '.']).collect();
     while let Some(part) = parts.last() {
         let is_date = part.len() == 8 && part.bytes().all(|b| b.is_ascii_digit());
-        let is_revision = part.strip_prefix('v').is_some_and(|digits| {
-            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
-        });
+        let is_revision = part
+            .strip_prefix('v')
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
         if parts.len() == 1 || !(is_date || is_revision || *part == "latest") {
             break;
         }

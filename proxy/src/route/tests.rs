@@ -20,7 +20,10 @@ fn a_model_is_found_by_its_name_and_by_the_name_at_a_target() {
     for name in ["opus", "claude-opus-4-7"] {
         let plan = world.route(&verified(), name).unwrap();
         assert_eq!(plan.model().as_str(), "opus");
-        assert_eq!(served(&plan), ["a/claude-opus-4-7", "b/claude-opus-4-7", "local/qwen3"]);
+        assert_eq!(
+            served(&plan),
+            ["a/claude-opus-4-7", "b/claude-opus-4-7", "local/qwen3"]
+        );
     }
 }
 
@@ -29,7 +32,10 @@ fn a_model_that_is_not_in_the_scope_looks_like_none() {
     let world = World::new();
 
     for name in ["haiku", "claude-haiku-4-5", "nothing"] {
-        assert_eq!(world.route(&verified(), name).unwrap_err(), RouteError::NoModel);
+        assert_eq!(
+            world.route(&verified(), name).unwrap_err(),
+            RouteError::NoModel
+        );
     }
 }
 
@@ -42,7 +48,10 @@ fn who_does_not_satisfy_the_gate_gets_the_fallback_and_nothing_else() {
     assert_eq!(served(&plan), ["local/qwen3"]);
     assert!(plan.targets().iter().all(Door::is_fallback));
     assert_eq!(plan.gate(), None);
-    assert_eq!(world.route(&verified(), "opus").unwrap().gate(), Some(&name("gate")));
+    assert_eq!(
+        world.route(&verified(), "opus").unwrap().gate(),
+        Some(&name("gate"))
+    );
 }
 
 #[test]
@@ -65,7 +74,10 @@ fn a_model_is_not_asked_in_another_dialect() {
     }
     let world = World::with(&models(), &upstreams);
 
-    assert_eq!(world.route(&verified(), "opus").unwrap_err(), RouteError::Dialect);
+    assert_eq!(
+        world.route(&verified(), "opus").unwrap_err(),
+        RouteError::Dialect
+    );
 }
 
 #[test]
@@ -85,7 +97,10 @@ fn nothing_is_sent_where_the_token_has_no_pseudonym() {
     let mut bearer = verified();
     bearer.known = vec!["b"];
 
-    assert_eq!(served(&world.route(&bearer, "opus").unwrap()), ["b/claude-opus-4-7"]);
+    assert_eq!(
+        served(&world.route(&bearer, "opus").unwrap()),
+        ["b/claude-opus-4-7"]
+    );
 
     bearer.known = vec![];
     let refused = world.route(&bearer, "opus").unwrap_err();

@@ -1,7 +1,7 @@
 //! Takes identities out of a body by span: every other byte stays where it is.
 
-use bauta_token::pseudonym::Pseudonym;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bauta_token::pseudonym::Pseudonym;
 use bytes::Bytes;
 use ring::hmac;
 
@@ -55,8 +55,8 @@ enum Piece {
 enum Place {
     /// `metadata.user_id`.
     UserId,
-    /// `safety_identifier`, and `user` where a server is too old for it.
-    SafetyIdentifier,
+    /// `safety_identifier`; `user` where a server is too old for it, unless it is there already.
+    SafetyIdentifier { has_user: bool },
     /// `user`.
     User,
 }
@@ -178,7 +178,13 @@ fn openai(asked: &Asked, edits: &mut Vec<Edit>) {
     }
     let (field, place) = match asked.call().route() {
         Route::Embeddings => (Field::User, Place::User),
-        _ => (Field::SafetyIdentifier, Place::SafetyIdentifier),
+        _ => {
+            let has_user = fields.get(Field::User).is_some();
+            (
+                Field::SafetyIdentifier,
+                Place::SafetyIdentifier { has_user },
+            )
+        }
     };
     if fields.get(field).is_none() {
         edits.push(new_member(fields, place));
@@ -216,14 +222,15 @@ fn without(member: Member) -> Edit {
 }
 
 fn new_face(place: Place, end_user: EndUser, face: &Pseudonym) -> Bytes {
-    match (place, end_user) {
-        (_, EndUser::Off) => Bytes::new(),
-        (Place::UserId, _) => format!("\"metadata\":{{\"user_id\":\"{face}\"}},").into(),
-        (Place::User, _) | (_, EndUser::User) => format!("\"user\":\"{face}\",").into(),
-        (Place::SafetyIdentifier, EndUser::Standard) => {
-            format!("\"safety_identifier\":\"{face}\",").into()
+    let name = match (place, end_user) {
+        (_, EndUser::Off) | (Place::SafetyIdentifier { has_user: true }, EndUser::User) => {
+            return Bytes::new();
         }
-    }
+        (Place::UserId, _) => return format!("\"metadata\":{{\"user_id\":\"{face}\"}},").into(),
+        (Place::User, _) | (Place::SafetyIdentifier { .. }, EndUser::User) => Field::User,
+        (Place::SafetyIdentifier { .. }, EndUser::Standard) => Field::SafetyIdentifier,
+    };
+    format!("\"{}\":\"{face}\",", name.name()).into()
 }
 
 /// The same for the same key and the same member, and for nobody else: a key that two members

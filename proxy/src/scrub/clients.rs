@@ -24,9 +24,8 @@ fn reduced(text: &str) -> Option<String> {
 
 /// `2.1.329`: up to four numbers. No build, no hash, no channel.
 fn is_version(text: &str) -> bool {
-    let number = |part: &str| {
-        (1..=5).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
-    };
+    let number =
+        |part: &str| (1..=5).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     text.split('.').count() <= 4 && text.split('.').all(number)
 }
 
@@ -52,10 +51,19 @@ mod tests {
     #[test]
     fn a_user_agent_keeps_product_and_version_and_nothing_else() {
         let cases = [
-            ("claude-cli/2.1.329 (external, sdk-cli)", "claude-cli/2.1.329"),
-            ("codex_cli_rs/0.169.0 (Debian 12; x86_64) xterm", "codex_cli_rs/0.169.0"),
+            (
+                "claude-cli/2.1.329 (external, sdk-cli)",
+                "claude-cli/2.1.329",
+            ),
+            (
+                "codex_cli_rs/0.169.0 (Debian 12; x86_64) xterm",
+                "codex_cli_rs/0.169.0",
+            ),
             ("OpenAI/Python 3.52.0", "OpenAI/Python 3.52.0"),
-            ("AsyncAnthropic/Python 2.11.0", "AsyncAnthropic/Python 2.11.0"),
+            (
+                "AsyncAnthropic/Python 2.11.0",
+                "AsyncAnthropic/Python 2.11.0",
+            ),
         ];
         for (sent, kept) in cases {
             assert_eq!(user_agent(Some(sent)), kept);
@@ -65,8 +73,14 @@ mod tests {
     #[test]
     fn what_is_no_plain_version_becomes_ours() {
         for sent in [
-            "ada-laptop/1.0", "claude-cli/ada", "claude-cli/2.1.329-ada", "claude-cli",
-            "claude-cli/1.2.3.4.5", "claude-cli/123456", "", "curl/8.0 ada@example.com",
+            "ada-laptop/1.0",
+            "claude-cli/ada",
+            "claude-cli/2.1.329-ada",
+            "claude-cli",
+            "claude-cli/1.2.3.4.5",
+            "claude-cli/123456",
+            "",
+            "curl/8.0 ada@example.com",
         ] {
             assert_eq!(user_agent(Some(sent)), "bauta", "{sent}");
         }

@@ -1,5 +1,7 @@
 //! Which headers leave: an allow-list, in the form in which they leave.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::clients;
@@ -19,10 +21,14 @@ pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
         if !leaves {
             continue;
         }
-        let text = value.to_str().ok().filter(|text| text.len() <= VALUE_BYTES)?;
+        let text = value
+            .to_str()
+            .ok()
+            .filter(|text| text.len() <= VALUE_BYTES)?;
         if *name == ANTHROPIC_BETA {
-            if let Some(value) = without_tags(text) {
-                kept.append(name.clone(), value?);
+            let betas = without_tags(text);
+            if !betas.is_empty() {
+                kept.append(name.clone(), HeaderValue::try_from(betas.as_ref()).ok()?);
             }
         } else if !text.contains('@') {
             kept.append(name.clone(), value.clone());
@@ -64,19 +70,32 @@ fn is_capability(name: &HeaderName) -> bool {
 }
 
 /// The list without the switch for request tags, which name a group of people; the tags
-/// themselves go from the body. `None` when nothing is left.
-fn without_tags(list: &str) -> Option<Option<HeaderValue>> {
+/// themselves go from the body.
+fn without_tags(list: &str) -> Cow<'_, str> {
     if !list.contains(TAGS) {
-        return Some(HeaderValue::try_from(list).ok());
+        return Cow::Borrowed(list);
     }
     let others = list.split(',').map(str::trim);
     let others: Vec<&str> = others.filter(|beta| !beta.starts_with(TAGS)).collect();
-    (!others.is_empty()).then(|| HeaderValue::try_from(others.join(",")).ok())
+    Cow::Owned(others.join(","))
 }
 
 const WHO: &[&str] = &[
-    "user", "profile", "organi", "account", "session", "device", "client", "agent", "member",
-    "email", "billing", "ratelimit", "key", "token", "auth",
+    "user",
+    "profile",
+    "organi",
+    "account",
+    "session",
+    "device",
+    "client",
+    "agent",
+    "member",
+    "email",
+    "billing",
+    "ratelimit",
+    "key",
+    "token",
+    "auth",
 ];
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -169,7 +188,10 @@ mod tests {
         let betas: Vec<_> = kept.get_all("anthropic-beta").iter().collect();
         assert_eq!(
             betas,
-            ["claude-code-20250219, effort-2025-11-24", "unheard-of-2027-01-01"]
+            [
+                "claude-code-20250219, effort-2025-11-24",
+                "unheard-of-2027-01-01"
+            ]
         );
         assert_eq!(kept.get("anthropic-workspace-id").unwrap(), "wrkspc_1");
         assert!(kept.contains_key("anthropic-dangerous-direct-browser-access"));

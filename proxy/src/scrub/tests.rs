@@ -24,7 +24,10 @@ fn jsn_12_an_identity_of_the_client_never_leaves_in_the_anthropic_dialect() {
         let sent = send("/v1/messages", &text);
 
         assert!(!sent.contains("canary"), "{sent}");
-        assert_eq!(json(&sent)["metadata"], json!({ "user_id": face().as_str() }));
+        assert_eq!(
+            json(&sent)["metadata"],
+            json!({ "user_id": face().as_str() })
+        );
     }
 }
 
@@ -133,7 +136,10 @@ fn a_model_is_renamed_only_where_it_is_called_something_else() {
 #[test]
 fn a_failover_never_carries_the_pseudonym_of_another_provider() {
     let asked = read::read(call("/v1/chat/completions"), BODY.into()).unwrap();
-    let (one, two) = (Pseudonym::from_bytes(&[1; 32]), Pseudonym::from_bytes(&[2; 32]));
+    let (one, two) = (
+        Pseudonym::from_bytes(&[1; 32]),
+        Pseudonym::from_bytes(&[2; 32]),
+    );
     let draft = Draft::of(asked, vec![one.clone(), two.clone()], &seal());
     let door = doors(json!({}), "m");
 
@@ -142,7 +148,10 @@ fn a_failover_never_carries_the_pseudonym_of_another_provider() {
 
     assert!(first.contains(one.as_str()) && !first.contains(two.as_str()));
     assert!(second.contains(two.as_str()) && !second.contains(one.as_str()));
-    assert_ne!(json(&first)["prompt_cache_key"], json(&second)["prompt_cache_key"]);
+    assert_ne!(
+        json(&first)["prompt_cache_key"],
+        json(&second)["prompt_cache_key"]
+    );
     assert!(draft.seal(2, &door).is_none());
 }
 
@@ -183,7 +192,10 @@ fn an_upstream_may_keep_metadata_and_may_refuse_unknown_fields() {
     let strict = doors(json!({ "end_user": "off" }), "m");
     let old = doors(json!({ "end_user": "user" }), "m");
 
-    assert_eq!(json(&text(&draft.seal(0, &keeps).unwrap()))["metadata"], json!({"a":"b"}));
+    assert_eq!(
+        json(&text(&draft.seal(0, &keeps).unwrap()))["metadata"],
+        json!({"a":"b"})
+    );
     let sent = json(&text(&draft.seal(0, &strict).unwrap()));
     assert!(sent.get("safety_identifier").is_none());
     assert_eq!(sent["user"], face().as_str());
@@ -206,7 +218,10 @@ fn an_old_server_gets_its_user_once() {
 #[test]
 fn jsn_13_what_leaves_is_read_alike_by_a_strict_reader() {
     for (route, body) in [
-        ("/v1/messages", r#"{"model":"m","tags":1,"metadata":2,"user":3}"#),
+        (
+            "/v1/messages",
+            r#"{"model":"m","tags":1,"metadata":2,"user":3}"#,
+        ),
         ("/v1/responses", BODY),
         ("/v1/embeddings", r#"{"model":"m","input":["a"]}"#),
     ] {
@@ -223,9 +238,16 @@ fn prv_08_a_letter_has_only_listed_headers() {
         .seal(0, &doors(json!({}), "m"))
         .unwrap();
 
-    let mut names: Vec<_> = letter.headers.keys().map(http::HeaderName::as_str).collect();
+    let mut names: Vec<_> = letter
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
     names.sort_unstable();
-    assert_eq!(names, ["accept", "accept-encoding", "content-type", "user-agent"]);
+    assert_eq!(
+        names,
+        ["accept", "accept-encoding", "content-type", "user-agent"]
+    );
     assert_eq!(letter.size_bytes(), text(&letter).len());
 }
 
@@ -242,8 +264,12 @@ fn draft(route: &str, body: &str) -> Draft {
 }
 
 fn doors(extra: Value, model: &str) -> Door {
-    let mut upstream = json!({ "name": "up", "dialect": "openai", "base_url": "https://up.example" });
-    upstream.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let mut upstream =
+        json!({ "name": "up", "dialect": "openai", "base_url": "https://up.example" });
+    upstream
+        .as_object_mut()
+        .unwrap()
+        .extend(extra.as_object().unwrap().clone());
     let model = json!({
         "name": "m",
         "targets": [{ "upstream": "up", "model": model }],

@@ -118,7 +118,10 @@ fn sse_04_an_error_in_a_stream_is_a_failure() {
             Route::Responses,
             "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{}}\n\n",
         ),
-        (Route::Responses, "data: {\"type\":\"error\",\"code\":\"x\"}\n\n"),
+        (
+            Route::Responses,
+            "data: {\"type\":\"error\",\"code\":\"x\"}\n\n",
+        ),
     ];
     for (route, text) in cases {
         assert_eq!(stream(route, text).ending, Ending::Failed, "{text}");

@@ -36,19 +36,31 @@ fn an_answer_without_a_limit_is_bounded_by_the_model() {
 
 #[test]
 fn every_answer_is_bounded() {
-    let one = bound("/v1/chat/completions", r#"{"model":"m","n":1,"max_tokens":100}"#);
-    let three = bound("/v1/chat/completions", r#"{"model":"m","n":3,"max_tokens":100}"#);
+    let one = bound(
+        "/v1/chat/completions",
+        r#"{"model":"m","n":1,"max_tokens":100}"#,
+    );
+    let three = bound(
+        "/v1/chat/completions",
+        r#"{"model":"m","n":3,"max_tokens":100}"#,
+    );
 
     assert_eq!(three.saturating_sub(one), micro(2 * 100 * 20));
 }
 
 #[test]
 fn counting_tokens_is_free_and_embeddings_write_nothing() {
-    assert_eq!(bound("/v1/messages/count_tokens", r#"{"model":"m"}"#), MicroUsd::ZERO);
+    assert_eq!(
+        bound("/v1/messages/count_tokens", r#"{"model":"m"}"#),
+        MicroUsd::ZERO
+    );
 
     let body = r#"{"model":"m"}"#;
     let bytes = u64::try_from(body.len()).unwrap();
-    assert_eq!(bound("/v1/embeddings", body), micro(6 * (bytes + OVERHEAD_TOKENS)));
+    assert_eq!(
+        bound("/v1/embeddings", body),
+        micro(6 * (bytes + OVERHEAD_TOKENS))
+    );
 }
 
 #[test]
