@@ -17,6 +17,8 @@ mod grants_memory;
 #[cfg(any(test, feature = "conformance"))]
 pub mod memory;
 pub mod people;
+#[cfg(feature = "conformance")]
+pub mod people_conformance;
 #[cfg(any(test, feature = "conformance"))]
 mod people_memory;
 
