@@ -37,6 +37,8 @@ pub(crate) mod end;
 pub(crate) mod holder;
 pub(crate) mod labelled;
 pub(crate) mod refresh;
+#[cfg(test)]
+pub(crate) mod world;
 
 /// A kind of client. A constant in the token: it says nothing about a person.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -271,8 +273,8 @@ impl Plane {
             id,
             sub,
             basis,
-            live_until: life.expires_at,
-            ends_at: life.ends_at,
+            live_until: life.until,
+            ends_at: life.grant_until,
             now,
             leaf,
         };
@@ -288,7 +290,7 @@ impl Plane {
             access,
             refresh,
             scope,
-            expires_at: life.expires_at,
+            expires_at: life.until,
             made_at: now,
             id,
         })
@@ -374,22 +376,23 @@ impl Plane {
         };
         Event::private(
             "token.issued",
-            UnixMillis::from_seconds(life.issued_at),
+            UnixMillis::from_seconds(life.from),
             json!({
                 "grant": hex(&id), "holder": hex(&holder), "client": ask.client.as_str(),
                 "how": how, "scope": qualified.scope_rule().name, "gates": qualified.gates(),
-                "expires": life.expires_at.to_string(),
+                "expires": life.until.to_string(),
             }),
             &*self.randomness,
         )
     }
 }
 
-/// From when to when. `issued_at` is on the minute: the second would single a sign-in out.
+/// From when to when, for the token and its grant. `from` is on the minute: the second would
+/// single a sign-in out.
 pub(crate) struct Life {
-    pub(crate) issued_at: i64,
-    pub(crate) expires_at: UnixMillis,
-    pub(crate) ends_at: UnixMillis,
+    pub(crate) from: i64,
+    pub(crate) until: UnixMillis,
+    pub(crate) grant_until: UnixMillis,
 }
 
 impl Life {
@@ -403,7 +406,7 @@ impl Life {
         if rule.privacy != Privacy::Sealed {
             return Err(IssueError::Anonymous);
         }
-        let issued_at = now.seconds().saturating_sub(now.seconds().rem_euclid(60));
+        let from = now.seconds().saturating_sub(now.seconds().rem_euclid(60));
         let seconds = match &ask.way {
             Way::Labelled { seconds, .. } => {
                 let longest = rule.max_label_ttl.ok_or(IssueError::Life)?.as_seconds();
@@ -414,23 +417,21 @@ impl Life {
             }
             _ => rule.token_ttl.as_seconds().min(HOUR),
         };
-        let expires = issued_at
+        let expires = from
             .saturating_add(seconds)
             .min(qualified.valid_until().seconds());
         if expires.saturating_sub(now.seconds()) < SHORTEST {
             return Err(IssueError::Lapsing);
         }
-        let expires_at = UnixMillis::from_seconds(expires);
-        let ends_at = match ask.way {
-            Way::Labelled { .. } => expires_at,
-            _ => now
-                .plus_seconds(oauth.refresh_idle.as_seconds())
-                .max(expires_at),
+        let until = UnixMillis::from_seconds(expires);
+        let grant_until = match ask.way {
+            Way::Labelled { .. } => until,
+            _ => now.plus_seconds(oauth.refresh_idle.as_seconds()).max(until),
         };
         Ok(Self {
-            issued_at,
-            expires_at,
-            ends_at,
+            from,
+            until,
+            grant_until,
         })
     }
 }

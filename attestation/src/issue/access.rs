@@ -34,8 +34,8 @@ impl Plane {
         let claims = Claims {
             iss: self.issuer(),
             aud: self.audience(),
-            exp: life.expires_at.seconds(),
-            iat: life.issued_at,
+            exp: life.until.seconds(),
+            iat: life.from,
             jti: URL_SAFE_NO_PAD.encode(bytes::<16>(&*self.randomness)),
             sub: sub.clone(),
             scope: qualified.scope_rule().name.clone(),

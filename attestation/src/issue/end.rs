@@ -17,7 +17,6 @@ use serde_json::json;
 use super::access::epoch_of;
 use crate::{
     Plane,
-    log::Scribe,
     ports::{
         Event, Lookup, MemberId,
         grants::{Ending, Fall, Fell, Held, HeldFor, KeptGrant, Named, Rise, hex},
@@ -142,7 +141,8 @@ impl Plane {
             };
             match self.store.fall(fall).await? {
                 Fell::Changed => {}
-                fell => return Ok(fell != Fell::Already),
+                Fell::Already => return Ok(false),
+                Fell::Ended(_) => return Ok(true),
             }
         }
         Err(restless())
@@ -174,6 +174,9 @@ impl Plane {
 
     /// Erases what is kept about the grants of `member`.
     pub(crate) async fn forget_grants(&self, member: MemberId) -> Result<(), StoreError> {
+        // What is still queued would become a leaf after the leaves were emptied.
+        let sealed = self.seal().await;
+        sealed.map_err(|cause| StoreError::new("seal before forgetting", cause))?;
         let holder = self.holder(member);
         for _ in 0..TRIES {
             let grants = self.named(holder).await?;
@@ -230,13 +233,6 @@ impl Plane {
             json!({ "grant": hex(&id), "holder": hex(&holder), "why": why }),
             &*self.randomness,
         )
-    }
-
-    fn scribe(&self, at: UnixMillis) -> Scribe<'_> {
-        Scribe {
-            at,
-            randomness: &*self.randomness,
-        }
     }
 }
 

@@ -141,18 +141,18 @@ impl Grants for Memory {
     }
 
     async fn fall(&self, fall: Fall) -> Result<Fell, StoreError> {
-        let fell = self
+        let outcome = self
             .grant_state()
             .end_all(fall.holder, &fall.grants, fall.now);
-        if fell == Fell::Changed {
-            return Ok(fell);
+        if outcome == Fell::Changed {
+            return Ok(outcome);
         }
         self.grant_state().hold(fall.holder, &fall.held);
         if !self.suspend(fall.member, &fall.reason) {
             return Ok(Fell::Already);
         }
         self.queue(fall.leaf);
-        Ok(fell)
+        Ok(outcome)
     }
 
     async fn rise(&self, rise: Rise) -> Result<bool, StoreError> {

@@ -1,0 +1,60 @@
+//! The port for grants on PostgreSQL, when `BAUTA_TEST_POSTGRES_URL` names a server.
+
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bauta_attestation::ports::grants_conformance;
+use bauta_postgres::IdentityStore;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_keeps_every_promise_of_the_port() {
+    let Ok(server) = std::env::var("BAUTA_TEST_POSTGRES_URL") else {
+        return;
+    };
+    let next = AtomicU32::new(0);
+
+    grants_conformance::all(async || {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(fresh(&server, n).await)
+    })
+    .await;
+
+    for n in 0..next.into_inner() {
+        run(&server, &format!("DROP DATABASE {} WITH (FORCE)", name(n))).await;
+    }
+}
+
+/// An empty database of its own, so that suites that run at once do not meet.
+async fn fresh(server: &str, n: u32) -> IdentityStore {
+    let name = name(n);
+    run(
+        server,
+        &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+    )
+    .await;
+    run(server, &format!("CREATE DATABASE {name}")).await;
+    IdentityStore::open(&format!("{server}/{name}"))
+        .await
+        .unwrap()
+}
+
+async fn run(server: &str, statement: &str) {
+    let mut admin = PgConnection::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
+    admin
+        .execute(AssertSqlSafe(statement.to_owned()))
+        .await
+        .unwrap();
+    admin.close().await.unwrap();
+}
+
+fn name(n: u32) -> String {
+    format!("bauta_grants_{}_{n}", process::id())
+}
