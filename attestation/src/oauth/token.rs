@@ -72,7 +72,12 @@ async fn device(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
     let code = Plain::<DeviceCode>::parse(code).ok_or(EXPIRED)?;
     let hash = code.hash(plane.keys.secrets());
     let now = plane.clock.now();
-    let allowed = match plane.store.poll(hash, now).await.map_err(unknown)? {
+    let allowed = match plane
+        .store
+        .poll(hash, now)
+        .await
+        .map_err(|error| unknown(&error))?
+    {
         Poll::Allowed(allowed) => allowed,
         Poll::Waiting => return Err(PENDING),
         Poll::TooSoon => return Err(SLOW_DOWN),
@@ -109,7 +114,11 @@ async fn code(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
     let hash = Plain::<AuthCode>::parse(text)
         .ok_or(BAD_CODE)?
         .hash(plane.keys.secrets());
-    let kept = plane.store.code(hash).await.map_err(unknown)?;
+    let kept = plane
+        .store
+        .code(hash)
+        .await
+        .map_err(|error| unknown(&error))?;
     let kept = kept.ok_or(BAD_CODE)?;
     if let Some(grant) = kept.used_for {
         // Somebody has it who should not: what it gave ends (RFC 6749, section 4.1.2).
@@ -133,7 +142,11 @@ async fn code(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         Err(Refused::Member) => Err(BAD_CODE),
         Err(Refused::Unknown) => Err(OauthError::unavailable()),
         Err(Refused::Spent) => {
-            let kept = plane.store.code(hash).await.map_err(unknown)?;
+            let kept = plane
+                .store
+                .code(hash)
+                .await
+                .map_err(|error| unknown(&error))?;
             if let Some(grant) = kept.and_then(|kept| kept.used_for) {
                 end_of_reused_code(plane, grant).await?;
             }
@@ -144,11 +157,16 @@ async fn code(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
 
 async fn end_of_reused_code(plane: &Plane, grant: crate::ports::Lookup) -> Result<(), OauthError> {
     tracing::warn!("an authorization code came twice");
-    if let Some(kept) = plane.store.grant(grant).await.map_err(unknown)? {
+    if let Some(kept) = plane
+        .store
+        .grant(grant)
+        .await
+        .map_err(|error| unknown(&error))?
+    {
         plane
             .end_kept(&kept, None, "code_reuse")
             .await
-            .map_err(unknown)?;
+            .map_err(|error| unknown(&error))?;
     }
     Ok(())
 }
@@ -159,7 +177,11 @@ async fn refresh(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         .ok_or(OauthError::request("refresh_token is missing"))?;
     let old = Plain::<RefreshToken>::parse(text).ok_or(BAD_REFRESH)?;
     let hash = old.hash(plane.keys.secrets());
-    let kept = plane.store.renewable(hash).await.map_err(unknown)?;
+    let kept = plane
+        .store
+        .renewable(hash)
+        .await
+        .map_err(|error| unknown(&error))?;
     let kept = kept.filter(|kept| !kept.ended).ok_or(BAD_REFRESH)?;
     let client = ClientKind::parse(&kept.client).ok_or(BAD_REFRESH)?;
     // A narrower scope is none of ours: scopes have no parts.
@@ -229,8 +251,8 @@ pub(super) fn challenge(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
-fn unknown(error: StoreError) -> OauthError {
-    tracing::error!(error = chain(&error), "the token endpoint has no answer");
+fn unknown(error: &StoreError) -> OauthError {
+    tracing::error!(error = chain(error), "the token endpoint has no answer");
     OauthError::unavailable()
 }
 
