@@ -13,7 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use bauta_audit::{note::Signer, proof::Plan, store::StoreError};
+use bauta_audit::{
+    note::Signer,
+    proof::Plan,
+    store::{Head, LogStore, StoreError},
+};
 use bauta_token::{
     keys::IssuerKey,
     manifest::{self, GateTerm, Manifest, ManifestError, VERSION},
@@ -26,6 +30,7 @@ use crate::{
     Plane,
     http::chain,
     oauth::fields::{Fields, Query},
+    ports::grants::Seal,
 };
 
 /// The route of the feed. It needs no credential: everything in it is signed, and says nothing
@@ -103,6 +108,31 @@ impl Plane {
         Ok(manifest::prove(&leaf, index, &proof, &head.note))
     }
 
+    /// Moves what is queued into the identity log and signs a checkpoint, also when there was
+    /// nothing: then it says that the log lives. Gives the new head.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]. What was not moved is moved by the next call.
+    pub async fn seal(&self) -> Result<Head, PublishError> {
+        let signer = self.log_signer()?;
+        let mut before = self.store.head().await?.size;
+        loop {
+            let head = self
+                .store
+                .seal(Seal {
+                    signer: Arc::clone(&signer),
+                    now: self.clock.now(),
+                    at_most: AT_MOST,
+                })
+                .await?;
+            if head.size.saturating_sub(before) < u64::from(AT_MOST) {
+                return Ok(head);
+            }
+            before = head.size;
+        }
+    }
+
     async fn published(&self) -> Result<(u64, String), PublishError> {
         let newest = self.store.manifest().await?;
         let now = self.clock.now();
@@ -140,13 +170,20 @@ impl Plane {
         }
     }
 
+    /// The identity log.
+    #[must_use]
+    pub fn log(&self) -> Arc<dyn LogStore> {
+        Arc::clone(&self.store) as Arc<dyn LogStore>
+    }
+
     /// Signs checkpoints of the identity log, and pages.
-    pub(crate) fn log_signer(&self) -> Result<Arc<Signer>, PublishError> {
-        let host = self.settings.public_url.host_str().unwrap_or("bauta");
-        let origin = format!("{host}/identity");
-        Signer::new(&origin, self.keys.log_seed())
-            .map(Arc::new)
-            .ok_or(PublishError::Signer)
+    ///
+    /// # Errors
+    ///
+    /// When the host of the public URL cannot name a log.
+    pub fn log_signer(&self) -> Result<Arc<Signer>, PublishError> {
+        let signer = self.keys.log_signer(&self.settings.public_url);
+        signer.map(Arc::new).ok_or(PublishError::Signer)
     }
 }
 
@@ -188,5 +225,5 @@ fn number(query: &Fields) -> Option<u64> {
     (number.to_string() == text).then_some(number)
 }
 
-/// A reader that is further behind asks again.
+/// A reader that is further behind asks again; a longer queue is sealed in several batches.
 const AT_MOST: u32 = 1_000;
