@@ -1,1 +1,289 @@
+use askama::Template;
+use zeroize::Zeroizing;
 
+use super::view::{
+    Authorize, Choice, Device, DeviceAsk, Fact, Field, Frame, Grant, Group, Home, Link, Made,
+    Message, Privacy, Scope, Snippet, Tokens, Verify, Waiting, Way, Welcome,
+};
+
+/// Every page, with `text` wherever a page shows something that was not written here.
+fn pages(text: &str) -> Vec<(&'static str, String)> {
+    let s = || text.to_owned();
+    let frame = || Frame {
+        here: "home",
+        signed_in: true,
+        development: true,
+    };
+    let next = || Link::new("/tokens", "Tokens");
+    let facts = || vec![Fact::new(text, text)];
+    vec![
+        (
+            "welcome",
+            render(&Welcome {
+                frame: Frame {
+                    signed_in: false,
+                    ..frame()
+                },
+            }),
+        ),
+        (
+            "home",
+            render(&Home {
+                frame: frame(),
+                verified_until: Some(s()),
+                verified_in: s(),
+                verified_by: s(),
+                lasting: s(),
+                renew: true,
+                next: next(),
+                scopes: vec![Scope {
+                    name: s(),
+                    open: true,
+                    privacy: "pseudonymous",
+                    models: s(),
+                    because: vec![s()],
+                }],
+                public_url: s(),
+                device: true,
+            }),
+        ),
+        (
+            "verify",
+            render(&Verify {
+                frame: frame(),
+                heading: s(),
+                lead: s(),
+                note: Some(s()),
+                vendor: s(),
+                vendor_sees: vec![s()],
+                vendor_deletes: s(),
+                bauta_keeps: vec![s()],
+                record: facts(),
+                under_way: true,
+                ways: vec![Way {
+                    vendor: "persona",
+                    button: s(),
+                    agree: s(),
+                }],
+                in_person: true,
+            }),
+        ),
+        (
+            "waiting",
+            render(&Waiting {
+                frame: frame(),
+                heading: s(),
+                text: s(),
+                done: false,
+                next: next(),
+            }),
+        ),
+        (
+            "tokens",
+            render(&Tokens {
+                frame: frame(),
+                grants: vec![Grant {
+                    id: s(),
+                    label: s(),
+                    scope: s(),
+                    kind: "Labelled token",
+                    made: s(),
+                    refreshed: s(),
+                    ends: s(),
+                }],
+                scopes: vec![Choice {
+                    name: s(),
+                    days: 90,
+                }],
+                none_open: s(),
+                problem: Some(s()),
+                typed: s(),
+                most_days: 90,
+                default_days: 30,
+            }),
+        ),
+        (
+            "made",
+            render(&Made {
+                frame: frame(),
+                label: s(),
+                token: Zeroizing::new(s()),
+                scope: s(),
+                until: s(),
+                snippets: vec![Snippet {
+                    tool: "curl",
+                    text: "",
+                    code: s(),
+                }],
+            }),
+        ),
+        (
+            "privacy",
+            render(&Privacy {
+                frame: frame(),
+                held: vec![Group {
+                    title: "Row",
+                    facts: facts(),
+                    gone: s(),
+                }],
+            }),
+        ),
+        (
+            "device",
+            render(&Device {
+                frame: frame(),
+                problem: Some("x"),
+                typed: s(),
+            }),
+        ),
+        (
+            "device_ask",
+            render(&DeviceAsk {
+                frame: frame(),
+                surface: s(),
+                asked: s(),
+                network: "another network",
+                warn: true,
+                problem: None,
+                scopes: vec![s(), s()],
+                none_open: "x",
+            }),
+        ),
+        (
+            "authorize",
+            render(&Authorize {
+                frame: frame(),
+                client: s(),
+                redirect: s(),
+                fields: vec![Field {
+                    name: "state",
+                    value: s(),
+                }],
+                scopes: vec![s()],
+            }),
+        ),
+        (
+            "message",
+            render(&Message {
+                frame: frame(),
+                kicker: "x",
+                heading: s(),
+                text: s(),
+                next: Some(next()),
+            }),
+        ),
+    ]
+}
+
+fn render(template: &impl Template) -> String {
+    template.render().unwrap()
+}
+
+#[test]
+fn adm_02_no_page_shows_markup_that_was_typed() {
+    let hostile = r#"</title><script>alert("1")</script>' onx='"#;
+
+    for (name, html) in pages(hostile) {
+        assert!(!html.contains("<script"), "{name} runs what was typed");
+        assert!(
+            !html.contains("</title><"),
+            "{name} lets text leave its element"
+        );
+        assert!(
+            !html.contains(r#"alert("1")"#),
+            "{name} lets text leave an attribute"
+        );
+        assert!(
+            !html.contains("' onx='"),
+            "{name} lets text leave an attribute"
+        );
+    }
+}
+
+#[test]
+fn no_page_needs_a_script_or_another_site() {
+    for (name, html) in pages("plain") {
+        for bad in [
+            "<script",
+            "javascript:",
+            "http://",
+            "https://",
+            " style=",
+            "onclick",
+            "//cdn",
+        ] {
+            assert!(!html.contains(bad), "{name} holds {bad}");
+        }
+        assert!(
+            html.contains(r#"<html lang="en">"#),
+            "{name} has no language"
+        );
+        assert!(
+            html.contains(r#"name="viewport""#),
+            "{name} does not fit a phone"
+        );
+        assert_eq!(
+            html.matches("<h1").count(),
+            1,
+            "{name} has one main heading"
+        );
+        assert!(
+            html.contains(r#"<main id="main""#),
+            "{name} has no main part"
+        );
+    }
+}
+
+#[test]
+fn every_field_of_a_form_has_a_label() {
+    for (name, html) in pages("plain") {
+        for field in html
+            .split("<input ")
+            .skip(1)
+            .chain(html.split("<select ").skip(1))
+        {
+            let tag = field.split('>').next().unwrap_or_default();
+            if tag.contains(r#"type="hidden""#) || tag.contains(r#"type="radio""#) {
+                continue;
+            }
+            let id = tag
+                .split("id=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            let id = id.unwrap_or_else(|| panic!("{name}: a field without an id: {tag}"));
+            assert!(
+                html.contains(&format!("for=\"{id}\"")),
+                "{name}: {id} has no label"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_code_from_a_link_is_never_sent_by_itself() {
+    let page = pages("BCDF-GHJK")
+        .into_iter()
+        .find(|(name, _)| *name == "device_ask");
+
+    let (_, html) = page.unwrap();
+
+    let code = html.split(r#"name="user_code""#).nth(1).unwrap();
+    let tag = code.split('>').next().unwrap();
+    assert!(
+        !tag.contains("value="),
+        "the code is typed again, not carried along"
+    );
+}
+
+#[test]
+fn yes_is_no_easier_than_no() {
+    for name in ["device_ask", "authorize"] {
+        let page = pages("plain").into_iter().find(|(n, _)| *n == name);
+        let (_, html) = page.unwrap();
+
+        let answers = html.split(r#"class="even""#).nth(1).unwrap();
+        let answers = answers.split("</div>").next().unwrap();
+        assert!(answers.contains(r#"value="allow""#) && answers.contains(r#"value="deny""#));
+        assert!(!answers.contains("autofocus"));
+    }
+}

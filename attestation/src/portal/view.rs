@@ -90,15 +90,16 @@ pub(crate) struct Verify {
     pub(crate) vendor_deletes: String,
     pub(crate) bauta_keeps: Vec<String>,
     pub(crate) record: Vec<Fact>,
+    pub(crate) under_way: bool,
     pub(crate) ways: Vec<Way>,
-    pub(crate) notice_version: String,
+    pub(crate) in_person: bool,
 }
 
 /// A verifier that can be begun here.
 pub(crate) struct Way {
     pub(crate) vendor: &'static str,
     pub(crate) button: String,
-    pub(crate) takes: &'static str,
+    pub(crate) agree: String,
 }
 
 /// A verification under way.

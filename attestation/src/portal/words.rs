@@ -2,7 +2,7 @@
 
 use bauta_token::units::{UnixDay, UnixMillis};
 
-use crate::{attest::Predicate, config::VerifierConfig};
+use crate::attest::Predicate;
 
 /// `12 May 2027`.
 pub(crate) fn day(day: UnixDay) -> String {
@@ -38,14 +38,6 @@ pub(crate) fn list<T: std::fmt::Display>(items: &[T]) -> String {
             let most: Vec<_> = most.iter().map(ToString::to_string).collect();
             format!("{} and {last}", most.join(", "))
         }
-    }
-}
-
-/// A verifier as a page names it.
-pub(crate) const fn verifier<S>(config: &VerifierConfig<S>) -> (&'static str, &'static str) {
-    match config {
-        VerifierConfig::Persona(_) => ("persona", "Persona"),
-        VerifierConfig::Officer(_) => ("officer", "two officers of your organisation"),
     }
 }
 
