@@ -45,7 +45,8 @@ pub struct Total {
     pub told_input: bool,
     /// Whether the provider told the tokens it wrote, in a count that is final.
     pub told_output: bool,
-    /// Bytes of text that a stream brought. What a model thinks and does not show is not in it.
+    /// Bytes of text that a stream brought, or of a document that was cut before it told its
+    /// count. What a model thinks and does not show is not in it.
     pub text_bytes: u64,
     /// How it ended.
     pub ending: Ending,
@@ -149,7 +150,11 @@ impl Tally {
     /// Goes over the next bytes of the answer.
     pub fn feed(&mut self, chunk: &[u8]) {
         match self.form {
-            Form::Document => self.walk.feed(chunk),
+            Form::Document => {
+                let more = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                self.text_bytes = self.text_bytes.saturating_add(more);
+                self.walk.feed(chunk);
+            }
             Form::Events => {
                 let mut events = std::mem::take(&mut self.events);
                 events.feed(chunk, |piece| self.piece(piece));
@@ -167,6 +172,9 @@ impl Tally {
             let said = self.walk.finish();
             // A document is complete when its last brace came, and its count is the last word.
             self.done = said.whole;
+            if self.done {
+                self.text_bytes = 0;
+            }
             self.take(said);
         }
         let ending = match self {

@@ -7,7 +7,7 @@ fn a_gate_is_refused_so_that_each_client_shows_it_once() {
     let gate = Told::new((StatusCode::FORBIDDEN, VERIFICATION_REQUIRED, "Verify once:"))
         .with_link("https://ai.example.com/verify");
 
-    let (status, body) = parts(Dialect::Anthropic.refuse(&gate));
+    let (status, body) = parts(&Dialect::Anthropic.refuse(&gate));
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(
         body,
@@ -21,7 +21,7 @@ fn a_gate_is_refused_so_that_each_client_shows_it_once() {
         })
     );
 
-    let (status, body) = parts(Dialect::OpenAi.refuse(&gate));
+    let (status, body) = parts(&Dialect::OpenAi.refuse(&gate));
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(
         body,
@@ -59,7 +59,7 @@ fn a_busy_gateway_says_when_to_come_back() {
 
     assert_eq!(response.headers().get("retry-after").unwrap(), "7");
     assert!(!response.headers().contains_key("x-should-retry"));
-    assert_eq!(kind(response), "rate_limit_error");
+    assert_eq!(kind(&response), "rate_limit_error");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_budget_is_refused_as_each_client_reads_it() {
     assert_eq!(unified("overage-status"), None);
     assert_eq!(unified("representative-claim"), None);
     assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
-    assert_eq!(kind(response), "billing_error");
+    assert_eq!(kind(&response), "billing_error");
 
     let response = Dialect::OpenAi.refuse(&told);
     assert!(
@@ -90,7 +90,7 @@ fn a_budget_is_refused_as_each_client_reads_it() {
             .headers()
             .contains_key("anthropic-ratelimit-unified-status")
     );
-    assert_eq!(kind(response), "insufficient_quota");
+    assert_eq!(kind(&response), "insufficient_quota");
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn every_status_has_the_type_its_clients_know() {
     for (status, anthropic, openai) in cases {
         let told = Told::new((StatusCode::from_u16(status).unwrap(), "code", "Sentence."));
         assert_eq!(
-            kind(Dialect::Anthropic.refuse(&told)),
+            kind(&Dialect::Anthropic.refuse(&told)),
             anthropic,
             "{status}"
         );
-        assert_eq!(kind(Dialect::OpenAi.refuse(&told)), openai, "{status}");
+        assert_eq!(kind(&Dialect::OpenAi.refuse(&told)), openai, "{status}");
     }
 }
 
@@ -223,14 +223,14 @@ fn event(bytes: &[u8]) -> (Option<&str>, Value) {
     (name, serde_json::from_str(data.unwrap()).unwrap())
 }
 
-fn kind(response: Response<Bytes>) -> String {
+fn kind(response: &Response<Bytes>) -> String {
     parts(response).1["error"]["type"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
-fn parts(response: Response<Bytes>) -> (StatusCode, Value) {
+fn parts(response: &Response<Bytes>) -> (StatusCode, Value) {
     let status = response.status();
     (status, serde_json::from_slice(response.body()).unwrap())
 }

@@ -176,15 +176,14 @@ fn openai(asked: &Asked, edits: &mut Vec<Edit>) {
         let came = body.slice(member.start..member.end);
         edits.push(Edit::value(member, vec![Piece::Metadata(came)]));
     }
-    let (field, place) = match asked.call().route() {
-        Route::Embeddings => (Field::User, Place::User),
-        _ => {
-            let has_user = fields.get(Field::User).is_some();
-            (
-                Field::SafetyIdentifier,
-                Place::SafetyIdentifier { has_user },
-            )
-        }
+    let (field, place) = if asked.call().route() == Route::Embeddings {
+        (Field::User, Place::User)
+    } else {
+        let has_user = fields.get(Field::User).is_some();
+        (
+            Field::SafetyIdentifier,
+            Place::SafetyIdentifier { has_user },
+        )
     };
     if fields.get(field).is_none() {
         edits.push(new_member(fields, place));

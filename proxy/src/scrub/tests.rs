@@ -124,9 +124,9 @@ fn request_tags_are_taken_out_wherever_they_stand() {
 fn a_model_is_renamed_only_where_it_is_called_something_else() {
     let escaped = r#"{"model":"\u006d"}"#;
     let draft = draft("/v1/messages", escaped);
-    let doors = doors(json!({}), "other/model");
+    let doors = doors(&json!({}), "other/model");
 
-    let same = text(&draft.seal(0, &self::doors(json!({}), "m")).unwrap());
+    let same = text(&draft.seal(0, &self::doors(&json!({}), "m")).unwrap());
     let renamed = text(&draft.seal(0, &doors).unwrap());
 
     assert!(same.ends_with(r#""model":"\u006d"}"#), "{same}");
@@ -141,7 +141,7 @@ fn a_failover_never_carries_the_pseudonym_of_another_provider() {
         Pseudonym::from_bytes(&[2; 32]),
     );
     let draft = Draft::of(asked, vec![one.clone(), two.clone()], &seal());
-    let door = doors(json!({}), "m");
+    let door = doors(&json!({}), "m");
 
     let first = text(&draft.seal(0, &door).unwrap());
     let second = text(&draft.seal(1, &door).unwrap());
@@ -161,7 +161,7 @@ fn a_cache_key_is_stable_for_a_member_and_joins_no_two() {
         let asked = read::read(call("/v1/responses"), body.to_owned().into()).unwrap();
         let faces = vec![Pseudonym::from_bytes(&[face; 32])];
         let draft = Draft::of(asked, faces, &CacheSeal::new(&[secret; 32]));
-        let letter = draft.seal(0, &doors(json!({}), "m")).unwrap();
+        let letter = draft.seal(0, &doors(&json!({}), "m")).unwrap();
         json(&text(&letter))["prompt_cache_key"].to_string()
     };
     let other = r#"{"model":"m","prompt_cache_key":"other"}"#;
@@ -188,9 +188,9 @@ fn an_upstream_may_keep_metadata_and_may_refuse_unknown_fields() {
     let body = r#"{"model":"m","metadata":{"a":"b"},"user":"canary"}"#;
     let draft = draft("/v1/chat/completions", body);
 
-    let keeps = doors(json!({ "metadata": "keep" }), "m");
-    let strict = doors(json!({ "end_user": "off" }), "m");
-    let old = doors(json!({ "end_user": "user" }), "m");
+    let keeps = doors(&json!({ "metadata": "keep" }), "m");
+    let strict = doors(&json!({ "end_user": "off" }), "m");
+    let old = doors(&json!({ "end_user": "user" }), "m");
 
     assert_eq!(
         json(&text(&draft.seal(0, &keeps).unwrap()))["metadata"],
@@ -208,7 +208,7 @@ fn an_upstream_may_keep_metadata_and_may_refuse_unknown_fields() {
 #[test]
 fn an_old_server_gets_its_user_once() {
     let draft = draft("/v1/chat/completions", r#"{"model":"m","user":"canary"}"#);
-    let old = doors(json!({ "end_user": "user" }), "m");
+    let old = doors(&json!({ "end_user": "user" }), "m");
 
     let sent = text(&draft.seal(0, &old).unwrap());
 
@@ -235,7 +235,7 @@ fn jsn_13_what_leaves_is_read_alike_by_a_strict_reader() {
 #[test]
 fn prv_08_a_letter_has_only_listed_headers() {
     let letter = draft("/v1/messages", r#"{"model":"m","stream":true}"#)
-        .seal(0, &doors(json!({}), "m"))
+        .seal(0, &doors(&json!({}), "m"))
         .unwrap();
 
     let mut names: Vec<_> = letter
@@ -254,7 +254,7 @@ fn prv_08_a_letter_has_only_listed_headers() {
 const BODY: &str = r#"{"model":"m","prompt_cache_key":"thread-1"}"#;
 
 fn send(route: &str, body: &str) -> String {
-    let letter = draft(route, body).seal(0, &doors(json!({}), "m"));
+    let letter = draft(route, body).seal(0, &doors(&json!({}), "m"));
     text(&letter.unwrap())
 }
 
@@ -263,7 +263,7 @@ fn draft(route: &str, body: &str) -> Draft {
     Draft::of(asked, vec![face()], &seal())
 }
 
-fn doors(extra: Value, model: &str) -> Door {
+fn doors(extra: &Value, model: &str) -> Door {
     let mut upstream =
         json!({ "name": "up", "dialect": "openai", "base_url": "https://up.example" });
     upstream

@@ -220,10 +220,18 @@ fn a_document_is_counted_wherever_it_is_cut() {
 }
 
 #[test]
+fn a_document_that_was_cut_is_worth_the_bytes_that_came() {
+    let total = document(Route::Messages, r#"{"content":[{"text":"abc"#);
+
+    assert_eq!(total.text_bytes, 24);
+    assert_eq!(total.ending, Ending::Truncated);
+}
+
+#[test]
 fn sse_01_a_line_without_end_takes_no_memory_and_is_seen() {
     let mut tally = events(Route::Messages);
     tally.feed(b"data: {\"x\":\"");
-    let chunk = [b'a'; 64 * 1024];
+    let chunk = vec![b'a'; 64 * 1024];
     for _ in 0..255 {
         tally.feed(&chunk);
     }
