@@ -160,11 +160,10 @@ impl Head {
         let (name, value) = line.split_at_checked(colon).ok_or(Reason::Malformed)?;
         let raw = value.strip_prefix(b":").ok_or(Reason::Malformed)?;
         // An empty name, white space before the colon and a folded line fail here.
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        if name.is_empty() || !name.iter().fold(true, |good, byte| good & is_token(*byte)) {
             return Err(Reason::Malformed);
         }
-        // No early exit, so that it is done many bytes at a time.
-        if raw.iter().fold(false, |bad, byte| bad | !is_visible(*byte)) {
+        if !is_visible(raw) {
             return Err(Reason::Malformed);
         }
         self.odd |= is_odd(name);
@@ -324,9 +323,14 @@ pub(super) fn is_odd(name: &[u8]) -> bool {
         || (name.len() == 14 && name.eq_ignore_ascii_case(b"http2-settings"))
 }
 
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
+/// Which bytes may stand in a name: looked up, since every byte of every name is.
+static TOKEN: [bool; 256] = tokens();
+
+const fn tokens() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let mark = matches!(
             byte,
             b'!' | b'#'
                 | b'$'
@@ -342,9 +346,27 @@ const fn is_token(byte: u8) -> bool {
                 | b'`'
                 | b'|'
                 | b'~'
-        )
+        );
+        #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
+        {
+            table[byte as usize] = mark || byte.is_ascii_alphanumeric();
+        }
+        byte = byte.saturating_add(1);
+    }
+    table
 }
 
-const fn is_visible(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\t')
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)) == Some(&true)
+}
+
+/// Whether every byte is a space, a tab or visible. Without an early exit, so that the compiler does
+/// it many bytes at a time.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a lazy operator is an early exit"
+)]
+fn is_visible(value: &[u8]) -> bool {
+    let odd = |bad: bool, byte: &u8| bad | ((*byte < b' ') & (*byte != b'\t')) | (*byte > b'~');
+    !value.iter().fold(false, odd)
 }

@@ -171,3 +171,56 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Steady<S> {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_is_earned_back_by_bytes_and_never_saved_up() {
+        let mut patience = Patience::new(GRACE, 1024);
+        let begun = Instant::now();
+        assert_eq!(patience.wait(), begun + GRACE);
+
+        advance(Duration::from_secs(8)).await;
+        patience.earn(2048);
+        assert_eq!(patience.wait(), Instant::now() + Duration::from_secs(4));
+
+        patience.earn(1_000_000);
+        assert_eq!(patience.wait(), Instant::now() + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_asked_is_not_held_against_the_peer() {
+        let mut patience = Patience::new(GRACE, 1024);
+        patience.wait();
+
+        advance(GRACE * 3).await;
+        patience.earn(1);
+
+        assert_eq!(patience.wait(), Instant::now() + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_rings_at_the_last_deadline_that_was_asked_for() {
+        let (mut alarm, begun) = (Alarm::default(), Instant::now());
+        let mut until = async |seconds| {
+            let deadline = begun + Duration::from_secs(seconds);
+            std::future::poll_fn(|cx| alarm.poll_until(cx, deadline)).await;
+            begun.elapsed().as_secs()
+        };
+
+        assert_eq!(until(10).await, 10);
+        assert_eq!(until(30).await, 30);
+        assert_eq!(until(20).await, 30);
+        let waiting = std::future::poll_fn(|cx| alarm.poll_until(cx, begun + GRACE * 9));
+        assert!(tokio::time::timeout(GRACE, waiting).await.is_err());
+        let nearer = begun + GRACE * 5;
+        std::future::poll_fn(|cx| alarm.poll_until(cx, nearer)).await;
+        assert_eq!(begun.elapsed().as_secs(), 50);
+    }
+}

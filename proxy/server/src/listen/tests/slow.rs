@@ -278,3 +278,59 @@ async fn h1_18_a_client_that_sends_on_after_its_refusal_is_listened_to_for_1_s()
 
     assert_eq!(begun.elapsed().as_secs(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn h1_18_each_body_has_its_own_patience() {
+    let reached = Reached::default();
+    let (mut client, _running) = open(counting(&reached), &limits(), 4096);
+
+    for _ in 0..5 {
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+            .await
+            .unwrap();
+        sleep(Duration::from_secs(9)).await;
+        client.write_all(b"b").await.unwrap();
+        assert!(answered(&mut client).await);
+    }
+
+    assert_eq!(reached.count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_at_once_what_has_no_request_running() {
+    for begun_with in [b"".as_slice(), b"GET / HT"] {
+        let (mut client, server) = duplex(1024);
+        let connection = connection(counting(&Reached::default()), limits());
+        let shutdown = connection.shutdown.clone();
+        let running = tokio::task::spawn(connection.http1(server));
+        client.write_all(begun_with).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+
+        shutdown.cancel();
+
+        // The one second is for a client that is still sending.
+        let (answer, seconds) = to_end(&mut client).await;
+        assert_eq!((answer.as_str(), seconds), ("", 0));
+        running.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_running_request_is_bounded() {
+    let forever = Router::new().fallback(pending::<&'static str>);
+    let (mut client, _running) = open(forever, &limits(), 1024);
+    client.write_all(GOOD).await.unwrap();
+
+    let flood = vec![b'a'; 200_000];
+    let mut sent = 0;
+    let sending = async {
+        loop {
+            sent += client.write(&flood).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_mins(1), sending).await.is_err());
+
+    println!("{sent} bytes were taken in behind a running request");
+    assert!((16_384..=64 * 1024).contains(&sent), "{sent}");
+}
