@@ -127,7 +127,10 @@ async fn leaves(db: &mut Conn, range: Range<u64>) -> sqlx::Result<Vec<StoredLeaf
         .map(|row| {
             let salt = row
                 .salt
-                .map(|salt| salt.try_into().map_err(|_| corrupt("a salt is not 32 bytes")))
+                .map(|salt| {
+                    salt.try_into()
+                        .map_err(|_| corrupt("a salt is not 32 bytes"))
+                })
                 .transpose()?;
             Ok(StoredLeaf {
                 index: unsigned(row.idx)?,

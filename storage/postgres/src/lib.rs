@@ -16,6 +16,8 @@ mod gateway_journal;
 mod gateway_log;
 #[path = "../../queries/identity/grant.rs"]
 mod identity_grant;
+#[path = "../../queries/identity/member.rs"]
+mod identity_member;
 #[path = "../../queries/log.rs"]
 mod log;
 #[path = "../../queries/transaction.rs"]
@@ -45,6 +47,16 @@ impl IdentityStore {
         let db = Database::open(url, Durability::Fsync, &SCHEMA).await?;
         Ok(Self { db })
     }
+
+    /// Joins the database of a server that may be running, to read its log.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not reached.
+    pub async fn join(url: &str) -> sqlx::Result<Self> {
+        let db = Database::connect(url, Durability::Fsync).await?;
+        Ok(Self { db })
+    }
 }
 
 impl GatewayStore {
@@ -56,6 +68,16 @@ impl GatewayStore {
     pub async fn open(url: &str, durability: Durability) -> sqlx::Result<Self> {
         static SCHEMA: Migrator = sqlx::migrate!("../../migrations/gateway/postgres");
         let db = Database::open(url, durability, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+
+    /// Joins the database of a server that may be running, to read its log.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not reached.
+    pub async fn join(url: &str) -> sqlx::Result<Self> {
+        let db = Database::connect(url, Durability::Fsync).await?;
         Ok(Self { db })
     }
 }
@@ -77,6 +99,12 @@ pub(crate) struct Database {
 
 impl Database {
     async fn open(url: &str, durability: Durability, schema: &Migrator) -> sqlx::Result<Self> {
+        let opened = Self::connect(url, durability).await?;
+        schema.run(&opened.pool).await?;
+        Ok(opened)
+    }
+
+    async fn connect(url: &str, durability: Durability) -> sqlx::Result<Self> {
         let commit = match durability {
             Durability::Fsync => "on",
             Durability::Os => "off",
@@ -87,7 +115,6 @@ impl Database {
             .acquire_timeout(Duration::from_secs(5))
             .connect_with(options.options([("synchronous_commit", commit)]))
             .await?;
-        schema.run(&pool).await?;
         Ok(Self { pool })
     }
 

@@ -25,6 +25,8 @@ mod gateway_journal;
 mod gateway_log;
 #[path = "../../queries/identity/grant.rs"]
 mod identity_grant;
+#[path = "../../queries/identity/member.rs"]
+mod identity_member;
 #[path = "../../queries/log.rs"]
 mod log;
 #[path = "../../queries/transaction.rs"]
@@ -54,6 +56,16 @@ impl IdentityStore {
         let db = Database::open(file, SqliteSynchronous::Full, &SCHEMA).await?;
         Ok(Self { db })
     }
+
+    /// Joins the database of a server that may be running, to read its log.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not there or cannot be opened.
+    pub async fn join(file: &Path) -> sqlx::Result<Self> {
+        let db = Database::join(file).await?;
+        Ok(Self { db })
+    }
 }
 
 impl GatewayStore {
@@ -69,6 +81,16 @@ impl GatewayStore {
             Durability::Os => SqliteSynchronous::Normal,
         };
         let db = Database::open(file, synchronous, &SCHEMA).await?;
+        Ok(Self { db })
+    }
+
+    /// Joins the database of a server that may be running, to read its log.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not there or cannot be opened.
+    pub async fn join(file: &Path) -> sqlx::Result<Self> {
+        let db = Database::join(file).await?;
         Ok(Self { db })
     }
 }
@@ -87,9 +109,9 @@ pub enum Durability {
 pub(crate) struct Database {
     writer: SqlitePool,
     reader: SqlitePool,
-    /// Held for as long as the database is open: a second process on one file would break the
-    /// single-writer promise.
-    _lock: File,
+    /// Held for as long as a server has the database open: a second one on one file would break the
+    /// single-writer promise. A tool that reads the log holds none.
+    _lock: Option<File>,
 }
 
 impl Database {
@@ -101,27 +123,35 @@ impl Database {
         let lock = lock(file)?;
         // Made here and not by SQLite, so that it is never readable by others, not for a moment.
         private(file)?;
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .pragma("secure_delete", "on")
-            .busy_timeout(Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options.clone())
+            .connect_with(options(file, synchronous))
             .await?;
         assert_fixed_version(&writer).await?;
         schema.run(&writer).await?;
         let reader = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options.read_only(true))
+            .connect_with(options(file, synchronous).read_only(true))
             .await?;
         Ok(Self {
             writer,
             reader,
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Without the lock and without a migration: the file belongs to a server. What is written
+    /// waits its turn at the file, as any two processes on one database do.
+    async fn join(file: &Path) -> sqlx::Result<Self> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options(file, SqliteSynchronous::Full))
+            .await?;
+        assert_fixed_version(&pool).await?;
+        Ok(Self {
+            writer: pool.clone(),
+            reader: pool,
+            _lock: None,
         })
     }
 
@@ -132,6 +162,16 @@ impl Database {
     pub(crate) fn reader(&self) -> &SqlitePool {
         &self.reader
     }
+}
+
+fn options(file: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .pragma("secure_delete", "on")
+        .busy_timeout(Duration::from_secs(5))
 }
 
 /// Before 3.51.3 a reset of the write-ahead log could corrupt the file.
