@@ -32,7 +32,7 @@ use thiserror::Error;
 pub use self::{
     filter::{Filter, Window},
     report::{KeySource, Previous, Report, VerifyError, Why},
-    verify::{Options, kept, verify},
+    verify::{Options, kept, open_kept, verify},
     write::{ExportError, Summary, write},
 };
 use crate::note::Checkpoint;

@@ -98,7 +98,12 @@ pub fn kept(reader: impl BufRead) -> Result<String, VerifyError> {
     }
 }
 
-fn open_kept(text: &str, key: &Verifier) -> Result<Checkpoint, Why> {
+/// The checkpoint in what [`kept`] read, when `key` signed it.
+///
+/// # Errors
+///
+/// [`Why`] it cannot be trusted.
+pub fn open_kept(text: &str, key: &Verifier) -> Result<Checkpoint, Why> {
     if !text.starts_with('{') {
         return key.checkpoint(text).map_err(Why::Checkpoint);
     }
