@@ -1,0 +1,292 @@
+//! `bauta.toml`: composed from the sections of both planes, parsed and checked whole.
+//!
+//! A configuration is hostile input: bounded in size, unknown keys are errors that name the
+//! nearest known one, and nothing is taken from it before all of it is understood.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use bauta_attestation::config::{Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig};
+use bauta_proxy::config::{ModelConfig, UpstreamConfig};
+use bauta_token::scope::{ModelName, Name};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::secret::SecretRef;
+
+mod nearest;
+
+/// All of `bauta.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Addresses.
+    pub server: Server,
+    /// Databases.
+    pub storage: Storage,
+    /// Key material; a role resolves only its own plane's.
+    #[serde(default)]
+    pub keys: Keys,
+    /// The corporate identity provider. The identity plane needs it.
+    pub sso: Option<Sso<SecretRef>>,
+    /// The token endpoints.
+    #[serde(default)]
+    pub oauth: Oauth,
+    /// Who may verify a person.
+    #[serde(default)]
+    pub verifier: Vec<VerifierConfig<SecretRef>>,
+    /// Eligibility rules by name.
+    #[serde(default)]
+    pub policy: BTreeMap<Name, PolicyConfig>,
+    /// Places that answer model requests.
+    #[serde(default)]
+    pub upstream: Vec<UpstreamConfig>,
+    /// What clients may ask for.
+    #[serde(default)]
+    pub model: Vec<ModelConfig>,
+    /// What tokens may be used for.
+    #[serde(default)]
+    pub scope: Vec<ScopeRule>,
+}
+
+/// `[server]`: where people and clients reach Bauta, and where it listens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Portal, OAuth and webhooks, as people and vendors write it. An origin without a path.
+    pub public_url: String,
+    /// Where tokens are used; the only audience they name. May equal `public_url`.
+    pub gateway_url: String,
+    /// Where the identity plane listens.
+    pub listen: SocketAddr,
+    /// Where the gateway listens; the same address serves both planes at one origin.
+    pub gateway_listen: Option<SocketAddr>,
+    /// `/healthz`, `/readyz` and `/metrics`; never public.
+    pub ops_listen: Option<SocketAddr>,
+    /// Where a gateway of its own process pulls the feed from; the identity plane's `public_url`
+    /// when absent.
+    pub feed_url: Option<String>,
+    /// The identity log's verification key; a gateway of its own process needs it and nothing else
+    /// of the identity plane.
+    pub identity_log_key: Option<String>,
+}
+
+/// `[storage]`: one database for each plane.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// `sqlite://path` or `postgres://...`.
+    pub identity: Option<String>,
+    /// `sqlite://path` or `postgres://...`; never the same as `identity`.
+    pub gateway: Option<String>,
+    /// What a commit means before an upstream byte is sent.
+    #[serde(default)]
+    pub audit_durability: AuditDurability,
+}
+
+/// `audit_durability`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AuditDurability {
+    /// A record survives a power cut.
+    #[default]
+    Fsync,
+    /// A record survives the process, not the machine. Said in the log and in each export.
+    Os,
+}
+
+/// `[keys]`: where the root secrets are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Identity plane: makes tags worthless to whoever steals the database.
+    pub pepper: Option<SecretRef>,
+    /// Identity plane: seals cells, and the other keys are derived from it.
+    pub kek: Option<SecretRef>,
+    /// Gateway plane: its log key and cache keys are derived from it.
+    pub gateway: Option<SecretRef>,
+}
+
+impl Config {
+    /// Reads and checks `file`, with `BAUTA__SECTION__KEY` from the environment on top.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which key, why, and what to write instead.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let size = fs::metadata(file)
+            .map_err(|e| ConfigError::io(file, e))?
+            .len();
+        if size > LIMIT {
+            return Err(ConfigError::Invalid(format!(
+                "{} is longer than {LIMIT} bytes",
+                file.display()
+            )));
+        }
+        let text = fs::read_to_string(file).map_err(|e| ConfigError::io(file, e))?;
+        let overrides = std::env::vars().filter(|(name, _)| name.starts_with(OVERRIDE));
+        Self::parse(&text, overrides)
+    }
+
+    /// Checks `text` with `overrides` on top.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which key, why, and what to write instead.
+    pub fn parse(
+        text: &str,
+        overrides: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table: toml::Table = text.parse().map_err(|e| invalid(&e))?;
+        for (name, value) in overrides {
+            place(&mut table, &name, &value)?;
+        }
+        let config: Self = table.try_into().map_err(|e| invalid(&e))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What no single section can see.
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |text: String| Err(ConfigError::Invalid(text));
+        for (key, url) in [
+            ("public_url", &self.server.public_url),
+            ("gateway_url", &self.server.gateway_url),
+        ] {
+            if !is_origin(url) {
+                return refuse(format!(
+                    "server.{key} is \"{url}\"; write an https origin without a path or slash at \
+                     its end (http only on loopback), such as \"https://ai.example.com\""
+                ));
+            }
+        }
+        if self.storage.identity.is_some() && self.storage.identity == self.storage.gateway {
+            return refuse(
+                "storage.identity and storage.gateway are the same database; the planes must \
+                 not meet: give each its own"
+                    .to_owned(),
+            );
+        }
+        unique("scope", self.scope.iter().map(|s| s.name.as_str()))?;
+        unique("model", self.model.iter().map(|m| m.name.as_str()))?;
+        unique("upstream", self.upstream.iter().map(|u| u.name.as_str()))?;
+        for model in &self.model {
+            if let Some(gate) = model
+                .gated_by
+                .as_ref()
+                .filter(|g| !self.policy.contains_key(*g))
+            {
+                return refuse(format!(
+                    "model \"{}\" is gated by \"{gate}\", and there is no [policy.{gate}]",
+                    model.name
+                ));
+            }
+        }
+        for scope in &self.scope {
+            let unknown = |name: &&ModelName| !self.model.iter().any(|m| m.name == **name);
+            if let Some(model) = scope.models.iter().find(unknown) {
+                return refuse(format!(
+                    "scope \"{}\" lists model \"{model}\", and there is no [[model]] of that name",
+                    scope.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            let text = format!("{what} \"{name}\" is there twice");
+            return Err(ConfigError::Invalid(text));
+        }
+    }
+    Ok(())
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{path} cannot be read: {cause}; `bauta init` writes a configuration")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// It says something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl ConfigError {
+    fn io(path: &Path, cause: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            cause,
+        }
+    }
+}
+
+/// `BAUTA__SERVER__LISTEN=...` becomes `server.listen`. A value that reads as TOML is taken as
+/// that, anything else as text.
+fn place(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let path = name.strip_prefix(OVERRIDE).unwrap_or(name).to_lowercase();
+    let mut parts: Vec<_> = path.split("__").collect();
+    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
+        return Err(ConfigError::Invalid(format!("{name} names no key")));
+    };
+    let mut at = table;
+    for part in parts {
+        at = at
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| {
+                ConfigError::Invalid(format!(
+                    "{name} goes through \"{part}\", which is no section; lists of sections are \
+                     set in the file"
+                ))
+            })?;
+    }
+    let value = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn invalid(error: &toml::de::Error) -> ConfigError {
+    let text = error.to_string();
+    let hint = nearest::hint(error.message());
+    ConfigError::Invalid(format!("{}{hint}", text.trim_end()))
+}
+
+/// `https://host[:port]`, or `http` on loopback.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(text) else {
+        return false;
+    };
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    scheme && url.origin().ascii_serialization() == text
+}
+
+const OVERRIDE: &str = "BAUTA__";
+
+/// A configuration is a page or two.
+const LIMIT: u64 = 1_048_576;
+
+#[cfg(test)]
+mod tests;

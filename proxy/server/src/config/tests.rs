@@ -1,0 +1,114 @@
+use super::*;
+
+const GOOD: &str = r#"
+[server]
+public_url = "https://ai.example.com"
+gateway_url = "https://ai-gw.example.com"
+listen = "127.0.0.1:8080"
+
+[storage]
+identity = "sqlite://data/identity.db"
+gateway = "sqlite://data/gateway.db"
+
+[policy.frontier-gate]
+version = "2026-11-01"
+requires = ["person_verified"]
+
+[[upstream]]
+name = "anthropic"
+dialect = "anthropic"
+base_url = "https://api.anthropic.com"
+
+[[model]]
+name = "claude-opus"
+gated_by = "frontier-gate"
+targets = [ { upstream = "anthropic", model = "claude-opus-4-7" } ]
+price = { input = "5.00", output = "25.00" }
+
+[[scope]]
+name = "frontier"
+models = ["claude-opus"]
+"#;
+
+#[test]
+fn a_page_of_settings_is_read() {
+    let config = Config::parse(GOOD, std::iter::empty()).unwrap();
+
+    assert_eq!(config.server.listen.port(), 8080);
+    assert_eq!(config.storage.audit_durability, AuditDurability::Fsync);
+    assert_eq!(config.model.len(), 1);
+}
+
+#[test]
+fn sto_19_an_unknown_key_names_its_nearest() {
+    let error = refused(&GOOD.replace("listen =", "lisen ="));
+
+    assert!(
+        error.contains("lisen") && error.contains("\"listen\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn sto_19_what_cannot_be_is_refused_with_the_key() {
+    let cases = [
+        (
+            "sqlite://data/gateway.db",
+            "sqlite://data/identity.db",
+            "the same database",
+        ),
+        (
+            "https://ai.example.com",
+            "http://ai.example.com",
+            "public_url",
+        ),
+        (
+            "https://ai.example.com",
+            "https://ai.example.com/",
+            "public_url",
+        ),
+        (
+            "gated_by = \"frontier-gate\"",
+            "gated_by = \"none\"",
+            "policy.none",
+        ),
+        (
+            "models = [\"claude-opus\"]",
+            "models = [\"other\"]",
+            "other",
+        ),
+        (
+            "[[scope]]",
+            "[[scope]]\nname = \"frontier\"\nmodels = []\n[[scope]]",
+            "twice",
+        ),
+        ("[storage]", "[server]\n[storage]", "duplicate"),
+    ];
+    for (from, to, told) in cases {
+        let error = refused(&GOOD.replace(from, to));
+        assert!(error.contains(told), "{to}: {error}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_one_key_at_a_time() {
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let overrides = [
+        set("BAUTA__SERVER__LISTEN", "127.0.0.1:9999"),
+        set("BAUTA__STORAGE__AUDIT_DURABILITY", "os"),
+    ];
+
+    let config = Config::parse(GOOD, overrides.into_iter()).unwrap();
+
+    assert_eq!(config.server.listen.port(), 9999);
+    assert_eq!(config.storage.audit_durability, AuditDurability::Os);
+    let unknown = [set("BAUTA__SERVER__NOPE", "1")];
+    assert!(Config::parse(GOOD, unknown.into_iter()).is_err());
+}
+
+fn refused(text: &str) -> String {
+    match Config::parse(text, std::iter::empty()) {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error.to_string(),
+    }
+}
