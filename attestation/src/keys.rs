@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bauta_audit::note::Signer;
 use bauta_token::{
     ambient::{Randomness, bytes},
     keys::{IssuerKey, SigningKey},
@@ -14,6 +15,7 @@ use bauta_token::{
     units::UnixMillis,
 };
 use thiserror::Error;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::ports::{Lookup, people::SigningKeyRow};
@@ -119,9 +121,12 @@ impl Keys {
         self.attestation.public()
     }
 
-    /// The seed of the log's signer.
-    pub(crate) const fn log_seed(&self) -> &Zeroizing<[u8; 32]> {
-        &self.log_seed
+    /// Signs checkpoints of the identity log, and pages of the feed. The log is named after the host
+    /// that people know.
+    #[must_use]
+    pub fn log_signer(&self, public_url: &Url) -> Option<Signer> {
+        let host = public_url.host_str().unwrap_or("bauta");
+        Signer::new(&format!("{host}/identity"), &self.log_seed)
     }
 
     /// What the database remembers of each key, so that a wrong file is found at start and not

@@ -1,0 +1,129 @@
+//! The command line: one file a command.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+mod audit;
+mod check;
+#[cfg(feature = "dev")]
+mod dev;
+pub(crate) mod init;
+mod migrate;
+pub mod print;
+pub(crate) mod serve;
+
+/// A privacy-preserving verification proxy: one proof of identity per person, scoped tokens, and
+/// prompts that cannot be tied to either.
+#[derive(Debug, Parser)]
+#[command(name = "bauta", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole system on this machine, with simulated counterparties
+    #[cfg(feature = "dev")]
+    Dev(dev::Dev),
+    /// The production server
+    Serve(serve::Serve),
+    /// Say what is wrong with a configuration and how to mend it
+    Check(check::Check),
+    /// Bring the databases to the newest schema
+    Migrate(migrate::Migrate),
+    /// Write a commented configuration and keys with strict modes
+    Init(init::Init),
+    /// Export a log, or verify an export
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+/// `--config FILE`, as every command of an operator takes it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BAUTA_CONFIG",
+        default_value = "bauta.toml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+/// How a command ended, as its exit code tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// The configuration or the arguments are wrong.
+    Usage = 2,
+    /// Refused by policy.
+    Refused = 3,
+    /// The other side is unreachable.
+    Unreachable = 4,
+}
+
+/// Why a command did not do what it was asked: one sentence of what, why and the next step.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    sentence: String,
+}
+
+impl Failure {
+    /// A failure that ends the program with `exit`.
+    pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self {
+            exit,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// A configuration that cannot be used.
+    pub(crate) fn usage(cause: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, cause.to_string())
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(Exit::Failed, format!("{:#}", error.into()))
+    }
+}
+
+/// Does what was asked and says how it ended.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    bauta_token::jws::install();
+    // Two providers in one process would make the choice of one a panic at run time.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let done = match cli.command {
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => block_on(dev::run(command)),
+        Command::Serve(command) => block_on(serve::run(command)),
+        Command::Check(command) => block_on(check::run(command)),
+        Command::Migrate(command) => block_on(migrate::run(command)),
+        Command::Init(command) => init::run(&command),
+        Command::Audit(command) => block_on(audit::run(command)),
+    };
+    match done {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            print::note(format!("bauta: {}", failure.sentence));
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

@@ -1,0 +1,162 @@
+//! `bauta dev`: the whole system on this machine.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use bauta_sandbox::persona::Decision;
+use bauta_token::ambient::Clock;
+
+use super::{Exit, Failure, print, serve::until_told};
+use crate::{
+    cli::print::Style,
+    dev::{
+        hands::Hands,
+        member::Member,
+        stage::{RealUpstream, Setting, Stage},
+        walk::walk,
+    },
+    telemetry,
+};
+
+/// The whole system on this machine, with simulated counterparties
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dev {
+    /// Where to listen; loopback only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where everything it writes is kept
+    #[arg(long, value_name = "DIR", default_value = ".bauta-dev")]
+    data: PathBuf,
+    /// Forget everything first
+    #[arg(long)]
+    reset: bool,
+    /// Do the main job once, show each step, and end
+    #[arg(long)]
+    walk: bool,
+}
+
+pub(crate) async fn run(mut command: Dev) -> Result<Exit, Failure> {
+    if command.walk {
+        // A walk begins with nobody known, beside whatever `bauta dev` has.
+        command.reset = true;
+        command.data.push("walk");
+        command.listen.set_port(0);
+    }
+    if command.reset {
+        forget(&command.data)?;
+    }
+    crate::cli::init::private_folder(&command.data)?;
+    telemetry::start(Some(&command.data.join("bauta.log")))?;
+    let hands = Arc::new(Hands::default());
+    let mut setting = Setting {
+        clock: Arc::clone(&hands) as Arc<dyn Clock>,
+        listen: command.listen,
+        upstreams: if command.walk { Vec::new() } else { real() },
+        ..Setting::new(&command.data)
+    };
+    setting.sandbox.clock = hands.told();
+    let real: Vec<_> = setting.upstreams.iter().map(|u| u.name).collect();
+    let stage = Stage::open(setting).await?;
+    if command.walk {
+        let done = walk(&stage, &hands).await;
+        stage.close().await;
+        done?;
+        print::line("");
+        print::line(format!(
+            "Done. The exports are in {}; check one yourself:",
+            command.data.join("exports").display()
+        ));
+        print::line(format!(
+            "  python3 docs/verify-export.py {}",
+            command.data.join("exports/gateway.jsonl").display()
+        ));
+        return Ok(Exit::Done);
+    }
+    greet(&stage, &real).await?;
+    let file = command.data.join("bauta.toml");
+    until_told(&stage.running, &file).await?;
+    Ok(Exit::Done)
+}
+
+/// Real providers are asked when their keys are in the environment.
+fn real() -> Vec<RealUpstream> {
+    let known = [
+        RealUpstream {
+            name: "anthropic",
+            base_url: "https://api.anthropic.com",
+            key: "ANTHROPIC_API_KEY",
+        },
+        RealUpstream {
+            name: "openai",
+            base_url: "https://api.openai.com/v1",
+            key: "OPENAI_API_KEY",
+        },
+    ];
+    let set = |u: &RealUpstream| std::env::var_os(u.key).is_some_and(|v| !v.is_empty());
+    known.into_iter().filter(set).collect()
+}
+
+/// Makes Ada a verified member with a token, and prints what can be pasted.
+async fn greet(stage: &Stage, real: &[&str]) -> anyhow::Result<()> {
+    let style = Style::of_stdout();
+    let mut ada = Member::new(&stage.scene, "Ada");
+    ada.sign_in().await?;
+    let token = match ada.labelled_token("frontier", "bauta dev", 30).await {
+        Ok(token) => token,
+        // Nobody is verified yet, or no longer.
+        Err(_) => {
+            ada.verify(Decision::Approve).await?;
+            ada.labelled_token("frontier", "bauta dev", 30).await?
+        }
+    };
+    let url = &stage.scene.url;
+    print::line(style.bold("Bauta is running, with everything around it simulated."));
+    print::line("");
+    print::line(format!(
+        "Portal   {url}   (sign in as Ada, Bob, Carol or Dave)"
+    ));
+    for name in real {
+        print::line(format!(
+            "Note     {name} is the real one: its API key is in the environment"
+        ));
+    }
+    print::line(format!("Data     {}", stage.scene.folder.display()));
+    print::line("");
+    print::line(style.dim("# Ada is verified already; these are hers"));
+    print::line(format!("ANTHROPIC_BASE_URL={url}"));
+    print::line(format!("ANTHROPIC_AUTH_TOKEN={token}"));
+    print::line(format!("OPENAI_BASE_URL={url}/v1"));
+    print::line(format!("OPENAI_API_KEY={token}"));
+    print::line(format!("GEMINI_BASE_URL={url}"));
+    print::line(format!("GEMINI_API_KEY={token}"));
+    print::line("");
+    print::line(style.dim("# ask something"));
+    print::line(format!(
+        "curl -N {url}/v1/messages -H \"authorization: Bearer {token}\" \\"
+    ));
+    print::line("  -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \\");
+    print::line(
+        "  -d '{\"model\":\"claude-opus\",\"max_tokens\":200,\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"What is a bauta?\"}]}'",
+    );
+    print::line("");
+    print::line(style.dim(
+        "Ctrl-C ends it. `bauta dev --walk` does the main job by itself and shows each step.",
+    ));
+    Ok(())
+}
+
+/// Deletes only what is plainly ours: a folder that is not one of `bauta dev` is left alone.
+fn forget(folder: &std::path::Path) -> Result<(), Failure> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let ours = folder.join("keys").is_dir() || std::fs::read_dir(folder)?.next().is_none();
+    if !ours {
+        return Err(Failure::usage(format!(
+            "{} is there and was not made by `bauta dev`; nothing was deleted. Name another \
+             folder with --data",
+            folder.display()
+        )));
+    }
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}

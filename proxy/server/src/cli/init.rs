@@ -1,0 +1,87 @@
+//! `bauta init`: a configuration to fill in, and keys that nobody else can read.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use bauta_token::ambient;
+
+use super::{Exit, Failure, print};
+use crate::ambient::SystemRandomness;
+
+/// Write a commented configuration and keys with strict modes
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// Where to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(init: &Init) -> Result<Exit, Failure> {
+    let config = init.out.join("bauta.toml");
+    if config.exists() {
+        return Err(Failure::usage(format!(
+            "{} is there already and was left as it is; name another folder with --out",
+            config.display()
+        )));
+    }
+    for folder in ["keys", "data"] {
+        private_folder(&init.out.join(folder))?;
+    }
+    for key in KEYS {
+        new_key(&init.out.join("keys").join(key))?;
+    }
+    write(&config, TEMPLATE.as_bytes())?;
+    print::line(format!(
+        "{}  the configuration: fill in [sso], [[verifier]] and [[upstream]]",
+        config.display()
+    ));
+    for key in KEYS {
+        print::line(format!(
+            "{}  a fresh key: back it up where the database is not",
+            init.out.join("keys").join(key).display()
+        ));
+    }
+    print::line(format!("Next: bauta check --config {}", config.display()));
+    Ok(Exit::Done)
+}
+
+/// A folder that only its owner may enter.
+pub(crate) fn private_folder(path: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("{} cannot be made", path.display()))
+}
+
+/// 32 fresh bytes in hex, in a file that must not be there yet.
+pub(crate) fn new_key(path: &Path) -> anyhow::Result<()> {
+    let key: [u8; 32] = ambient::bytes(&SystemRandomness::default());
+    let mut hex = zeroize::Zeroizing::new(String::with_capacity(65));
+    for byte in key {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    hex.push('\n');
+    write(path, hex.as_bytes())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The root secrets of both planes.
+pub(crate) const KEYS: [&str; 3] = ["pepper", "kek", "gateway"];
+
+/// The commented configuration that `deploy/` ships as well.
+pub(crate) const TEMPLATE: &str = include_str!("../../../../deploy/bauta.toml");

@@ -1,0 +1,178 @@
+//! Exports of either log to a file. One plane, one file, never joined.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use bauta_attestation::{Plane as IdentityPlane, keys::Keys};
+use bauta_audit::{
+    export::{Durability, Filter, Plane, Profile, Request, Summary, Window, open_kept, write},
+    note::Signer,
+    store::LogStore,
+};
+use bauta_proxy::Gateway;
+use reqwest::Url;
+
+use crate::{
+    config::Config,
+    serve::{gateway_root, gateway_signer, key_material},
+};
+
+/// What of a log is exported.
+pub struct Whole {
+    /// When the events happened, half-open.
+    pub window: Window,
+    /// Which of them.
+    pub filter: Filter,
+    /// What for.
+    pub profile: Profile,
+    /// What a commit means.
+    pub durability: Durability,
+    /// What the log is proved to continue, as [`bauta_audit::export::kept`] reads it.
+    pub previous: Option<String>,
+}
+
+impl Whole {
+    /// Everything so far.
+    #[must_use]
+    pub fn until_now() -> Self {
+        Self {
+            window: everything(),
+            filter: Filter::everything(),
+            profile: Profile::default(),
+            durability: Durability::default(),
+            previous: None,
+        }
+    }
+
+    fn request(&self, plane: Plane, signer: &Signer) -> anyhow::Result<Request> {
+        let open = |text: &String| open_kept(text, signer.verifier());
+        let previous = self.previous.as_ref().map(open).transpose();
+        Ok(Request {
+            plane,
+            window: self.window.clone(),
+            filter: self.filter.clone(),
+            profile: self.profile,
+            durability: self.durability,
+            previous: previous.context("what was kept was not signed by this log's key")?,
+        })
+    }
+}
+
+/// Exports the identity log to `file`.
+///
+/// # Errors
+///
+/// When the log cannot be read or the file cannot be written.
+pub async fn identity(
+    plane: &IdentityPlane,
+    whole: &Whole,
+    file: &Path,
+) -> anyhow::Result<Summary> {
+    plane.seal().await?;
+    let signer = plane.log_signer()?;
+    let request = whole.request(Plane::Identity, &signer)?;
+    to_file(&*plane.log(), &signer, &request, file).await
+}
+
+/// Exports the gateway log to `file`.
+///
+/// # Errors
+///
+/// When the log cannot be read or the file cannot be written.
+pub async fn gateway(gateway: &Gateway, whole: &Whole, file: &Path) -> anyhow::Result<Summary> {
+    gateway.seal().await?;
+    let signer = gateway.signer();
+    let request = whole.request(Plane::Gateway, &signer)?;
+    to_file(&*gateway.log(), &signer, &request, file).await
+}
+
+/// Exports `plane`'s log from the files of a server, whether it runs or not. Gives the key that the
+/// export is verified under.
+///
+/// # Errors
+///
+/// When the keys or the database cannot be used, or the file cannot be written.
+pub(crate) async fn from_files(
+    config: &Config,
+    base: &Path,
+    plane: Plane,
+    whole: &Whole,
+    file: &Path,
+) -> anyhow::Result<(Summary, String)> {
+    let (log, signer): (Arc<dyn LogStore>, Signer) = match plane {
+        Plane::Identity => {
+            let url = config
+                .storage
+                .identity
+                .as_ref()
+                .context("no storage.identity")?;
+            let keys = Keys::new(key_material(config, base)?)?;
+            let host = Url::parse(&config.server.public_url)?;
+            let signer = keys.log_signer(&host).context("the log has no signer")?;
+            (bauta_storage::join_identity(url, base).await?, signer)
+        }
+        Plane::Gateway => {
+            let url = config
+                .storage
+                .gateway
+                .as_ref()
+                .context("no storage.gateway")?;
+            let signer = gateway_signer(&gateway_root(config, base)?, config)?;
+            (bauta_storage::join_gateway(url, base).await?, signer)
+        }
+        _ => anyhow::bail!("there is no such log"),
+    };
+    let request = whole.request(plane, &signer)?;
+    let summary = to_file(&*log, &signer, &request, file).await?;
+    Ok((summary, signer.vkey()))
+}
+
+/// Writes beside the file and renames, so that a broken export never stands where a good one did.
+pub(crate) async fn to_file(
+    log: &dyn LogStore,
+    signer: &Signer,
+    request: &Request,
+    file: &Path,
+) -> anyhow::Result<Summary> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    let part = Path::new(&name);
+    let place = || format!("{} cannot be written", file.display());
+    let out = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(part)
+        .with_context(place)?;
+    let mut out = BufWriter::new(out);
+    let summary = write(log, signer, request, &mut out).await?;
+    out.flush().with_context(place)?;
+    out.into_inner()?.sync_all().with_context(place)?;
+    std::fs::rename(part, file).with_context(place)?;
+    Ok(summary)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "two constants in order; a test reads them"
+)]
+fn everything() -> Window {
+    Window::new("1970-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z").expect("a window")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_a_window() {
+        assert_eq!(everything().from(), "1970-01-01T00:00:00.000Z");
+    }
+}

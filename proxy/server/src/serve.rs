@@ -1,0 +1,235 @@
+//! Assembles what a role needs, binds, serves and drains. The one place that names both planes.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use bauta_attestation::{Plane, config::Environment};
+use bauta_proxy::Gateway;
+use bauta_token::ambient::{Clock, Randomness};
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::doors::Doors;
+use crate::{
+    ambient::{SystemClock, SystemRandomness},
+    config::Config,
+};
+
+mod background;
+mod doors;
+mod planes;
+mod stores;
+
+pub(crate) use planes::{gateway_root, gateway_signer, key_material};
+pub use stores::{Stores, open_stores};
+
+/// Which plane runs in this process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[non_exhaustive]
+pub enum Role {
+    /// Both.
+    All,
+    /// Who someone is.
+    Identity,
+    /// What was asked.
+    Gateway,
+}
+
+impl Role {
+    const fn has_identity(self) -> bool {
+        matches!(self, Self::All | Self::Identity)
+    }
+
+    const fn has_gateway(self) -> bool {
+        matches!(self, Self::All | Self::Gateway)
+    }
+}
+
+/// A server about to start.
+pub struct Start<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// What relative paths in them are relative to.
+    pub base: &'a Path,
+    /// Which planes.
+    pub role: Role,
+    /// Whether checks that prove nothing are accepted. Never settable in a file.
+    pub environment: Environment,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where unpredictable bytes come from.
+    pub randomness: Arc<dyn Randomness>,
+    /// Already bound, when the address had to be known before the settings.
+    pub listener: Option<TcpListener>,
+    /// How often the background work is done.
+    pub pace: Pace,
+}
+
+/// How often the background work is done.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Pace {
+    /// The gateway pulls the feed. A view older than five seconds denies.
+    pub follow: Duration,
+    /// Entries move into the logs; at most a minute apart.
+    pub seal: Duration,
+    /// Redactions are asked for and confirmed, and what is over is cleared away.
+    pub tend: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            follow: Duration::from_millis(500),
+            seal: Duration::from_secs(30),
+            tend: Duration::from_secs(20),
+        }
+    }
+}
+
+impl<'a> Start<'a> {
+    /// A production start of both planes.
+    #[must_use]
+    pub fn new(config: &'a Config, base: &'a Path) -> Self {
+        Self {
+            config,
+            base,
+            role: Role::All,
+            environment: Environment::Production,
+            clock: Arc::new(SystemClock),
+            randomness: Arc::new(SystemRandomness::default()),
+            listener: None,
+            pace: Pace::default(),
+        }
+    }
+
+    /// Opens the databases, builds the planes of the role, binds and serves.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing or wrong, and what to do about it.
+    pub async fn run(self) -> anyhow::Result<Running> {
+        // Both are installed once per process; a second call, as in a test binary, changes nothing.
+        bauta_token::jws::install();
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let tasks = TaskTracker::new();
+        let plane = match self.role.has_identity() {
+            true => Some(planes::identity(&self).await?),
+            false => None,
+        };
+        let gateway = match self.role.has_gateway() {
+            true => Some(planes::gateway(&self, plane.as_ref(), &tasks).await?),
+            false => None,
+        };
+        if let Some(gateway) = &gateway {
+            // Nothing passes before the first page. A process of its own may start before the
+            // identity plane does.
+            match gateway.follow().await {
+                Ok(_) => {}
+                Err(error) if self.role == Role::Gateway => warn(&error, "follow"),
+                Err(error) => return Err(error).context("the gateway cannot follow the feed"),
+            }
+        }
+        let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
+        background::start(&tasks, &stop, self.pace, plane.as_ref(), gateway.as_ref());
+        let doors = doors::open(self, plane.as_ref(), gateway.as_ref(), &tasks, &draining).await?;
+        Ok(Running {
+            plane,
+            gateway,
+            doors,
+            tasks,
+            stop,
+            draining,
+        })
+    }
+}
+
+/// A server that serves.
+pub struct Running {
+    /// The identity plane, when this process has it.
+    pub plane: Option<Arc<Plane>>,
+    /// The gateway plane, when this process has it.
+    pub gateway: Option<Arc<Gateway>>,
+    doors: Doors,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    draining: CancellationToken,
+}
+
+impl Running {
+    /// Which planes listen where.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for (name, address) in &self.doors.addresses {
+            parts.push(format!("{name} on http://{address}"));
+        }
+        parts.join(", ")
+    }
+
+    /// Where the operator's listener is, if there is one.
+    #[must_use]
+    pub fn ops(&self) -> Option<SocketAddr> {
+        let named = |(name, _): &&(&str, SocketAddr)| *name == "ops";
+        self.doors
+            .addresses
+            .iter()
+            .find(named)
+            .map(|(_, address)| *address)
+    }
+
+    /// Drains: takes no new work, lets running answers end, then writes what is queued.
+    pub async fn stop(&self) {
+        self.draining.cancel();
+        self.doors.closed().await;
+        self.stop.cancel();
+        if let Some(gateway) = &self.gateway {
+            gateway.close();
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        // What was recorded while draining is in the log before the process ends.
+        if let Some(gateway) = &self.gateway
+            && let Err(error) = gateway.seal().await
+        {
+            warn(&error, "seal the gateway log");
+        }
+        if let Some(plane) = &self.plane
+            && let Err(error) = plane.seal().await
+        {
+            warn(&error, "seal the identity log");
+        }
+    }
+}
+
+/// The client that calls identity providers and vendors: no redirects, everything bounded in time.
+///
+/// # Errors
+///
+/// When the system's certificates cannot be used.
+pub fn outbound() -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(15))
+        .build()
+        .context("the system's certificates cannot be used; is the package ca-certificates there?")
+}
+
+/// A failure of work that is tried again.
+fn warn(error: &(dyn std::error::Error + 'static), what: &'static str) {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::warn!(
+        what,
+        error = chain,
+        "background work failed and is tried again"
+    );
+}

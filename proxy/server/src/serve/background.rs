@@ -1,0 +1,83 @@
+//! Work that is done again and again, until the server stops.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bauta_attestation::Plane;
+use bauta_proxy::Gateway;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Pace, warn};
+
+/// Starts the loops of the planes that are there.
+pub(super) fn start(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    pace: Pace,
+    plane: Option<&Arc<Plane>>,
+    gateway: Option<&Arc<Gateway>>,
+) {
+    if let Some(plane) = plane {
+        let (sealer, tender) = (Arc::clone(plane), Arc::clone(plane));
+        tasks.spawn(every(
+            pace.seal,
+            stop.clone(),
+            "seal the identity log",
+            move || {
+                let plane = Arc::clone(&sealer);
+                async move { plane.seal().await.map(drop) }
+            },
+        ));
+        tasks.spawn(every(
+            pace.tend,
+            stop.clone(),
+            "tend the identity plane",
+            move || {
+                let plane = Arc::clone(&tender);
+                async move { plane.tend().await.map(drop) }
+            },
+        ));
+    }
+    if let Some(gateway) = gateway {
+        let (sealer, follower) = (Arc::clone(gateway), Arc::clone(gateway));
+        tasks.spawn(every(
+            pace.seal,
+            stop.clone(),
+            "seal the gateway log",
+            move || {
+                let gateway = Arc::clone(&sealer);
+                async move { gateway.seal().await.map(drop) }
+            },
+        ));
+        tasks.spawn(every(
+            pace.follow,
+            stop.clone(),
+            "follow the feed",
+            move || {
+                let gateway = Arc::clone(&follower);
+                async move { gateway.follow().await.map(drop) }
+            },
+        ));
+    }
+}
+
+/// Does `work` now and after each `period`. A failure is told and tried again; a slow round delays
+/// the next one instead of piling up.
+async fn every<W, F, E>(period: Duration, stop: CancellationToken, what: &'static str, work: W)
+where
+    W: Fn() -> F,
+    F: Future<Output = Result<(), E>>,
+    E: Error + 'static,
+{
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = work().await {
+            warn(&error, what);
+        }
+    }
+}

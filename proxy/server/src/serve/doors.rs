@@ -1,0 +1,120 @@
+//! Where the server listens, and which routes are behind which door.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use axum::Router;
+use bauta_attestation::Plane;
+use bauta_proxy::Gateway;
+use reqwest::Url;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Start;
+use crate::{
+    config::Config,
+    listen::{self, Hosts, Limits},
+    ops::{self, Ops},
+};
+
+/// Listeners that are open.
+pub(super) struct Doors {
+    /// What each is for, and where it is.
+    pub(super) addresses: Vec<(&'static str, SocketAddr)>,
+    served: TaskTracker,
+}
+
+impl Doors {
+    /// Until every connection is gone.
+    pub(super) async fn closed(&self) {
+        self.served.close();
+        self.served.wait().await;
+    }
+}
+
+/// Binds and serves. One address for both planes is one origin; two are two.
+pub(super) async fn open(
+    start: Start<'_>,
+    plane: Option<&Arc<Plane>>,
+    gateway: Option<&Arc<Gateway>>,
+    tasks: &TaskTracker,
+    draining: &CancellationToken,
+) -> anyhow::Result<Doors> {
+    let server = &start.config.server;
+    let limits = Limits::new(hosts(start.config)?);
+    let mut doors = Doors {
+        addresses: Vec::new(),
+        served: TaskTracker::new(),
+    };
+    let identity = plane.map(|plane| bauta_attestation::router(Arc::clone(plane)));
+    let asked = gateway.map(|gateway| bauta_proxy::router(Arc::clone(gateway)));
+    let gateway_listen = server.gateway_listen.unwrap_or(server.listen);
+    let routers: Vec<(&'static str, SocketAddr, Router)> = match (identity, asked) {
+        (Some(identity), Some(asked)) if gateway_listen == server.listen => {
+            // What is no page of the portal is a request to the gateway, or nothing.
+            vec![("bauta", server.listen, identity.fallback_service(asked))]
+        }
+        (identity, asked) => [
+            identity.map(|router| ("identity plane", server.listen, router)),
+            asked.map(|router| ("gateway", gateway_listen, router)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    };
+    let mut bound = start.listener;
+    for (name, address, router) in routers {
+        let listener = match bound.take() {
+            Some(listener) => listener,
+            None => bind(address).await?,
+        };
+        doors.addresses.push((name, listener.local_addr()?));
+        doors.served.spawn(listen::serve(
+            listener,
+            router,
+            limits.clone(),
+            draining.clone(),
+            tasks.clone(),
+        ));
+    }
+    if let Some(address) = server.ops_listen {
+        let listener = bind(address).await?;
+        let address = listener.local_addr()?;
+        doors.addresses.push(("ops", address));
+        let router = ops::router(Ops {
+            gateway: gateway.map(Arc::clone),
+            tally: Arc::clone(&limits.tally),
+            draining: draining.clone(),
+        });
+        let limits = Limits::new(Hosts::new([address.to_string().as_str()])?);
+        doors.served.spawn(listen::serve(
+            listener,
+            router,
+            limits,
+            draining.clone(),
+            tasks.clone(),
+        ));
+    }
+    Ok(doors)
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened on"))
+}
+
+/// The names a request may be for: those of the two URLs. An address that is listened on and is
+/// neither is not a name people were given.
+fn hosts(config: &Config) -> anyhow::Result<Hosts> {
+    let mut names = Vec::new();
+    for url in [&config.server.public_url, &config.server.gateway_url] {
+        let url = Url::parse(url)?;
+        let host = url.host_str().context("an origin has a host")?;
+        names.push(match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        });
+    }
+    Ok(Hosts::new(names.iter().map(String::as_str))?)
+}

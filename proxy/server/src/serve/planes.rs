@@ -1,0 +1,224 @@
+//! Builds each plane from its own sections and its own secrets. A role resolves nothing of the
+//! other plane.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use anyhow::Context;
+use async_trait::async_trait;
+use bauta_attestation::{
+    Parts as IdentityParts, Plane,
+    config::{SecretText, Settings},
+    keys::KeyMaterial,
+};
+use bauta_audit::note::{Signer, Verifier};
+use bauta_proxy::{
+    Gateway, Parts as GatewayParts,
+    admit::Limits,
+    forward::{Credential, Timeouts},
+    ports::{Feed, FeedError},
+};
+use bauta_token::{
+    scope::Name,
+    secret::{Root, WeakKey},
+};
+use reqwest::Url;
+use tokio_util::task::TaskTracker;
+
+use super::{Start, outbound, stores::durability};
+use crate::{
+    config::Config,
+    secret::{SecretError, SecretRef},
+};
+
+/// The identity plane of `start`.
+pub(super) async fn identity(start: &Start<'_>) -> anyhow::Result<Arc<Plane>> {
+    let (config, base) = (start.config, start.base);
+    let url = needed(config.storage.identity.as_ref(), "storage.identity")?;
+    let plane = Plane::open(IdentityParts {
+        settings: settings(start)?,
+        keys: key_material(config, base)?,
+        store: bauta_storage::identity(url, base).await?,
+        clock: Arc::clone(&start.clock),
+        randomness: Arc::clone(&start.randomness),
+        http: outbound()?,
+    })
+    .await?;
+    Ok(plane)
+}
+
+/// The identity plane's two keys.
+pub(crate) fn key_material(config: &Config, base: &Path) -> anyhow::Result<KeyMaterial> {
+    let pepper = needed(config.keys.pepper.as_ref(), "keys.pepper")?;
+    let kek = needed(config.keys.kek.as_ref(), "keys.kek")?;
+    Ok(KeyMaterial {
+        peppers: vec![pepper.key(base)?],
+        kek: kek.key(base)?,
+    })
+}
+
+fn settings(start: &Start<'_>) -> anyhow::Result<Settings> {
+    let (config, base) = (start.config, start.base);
+    let resolve = |secret: SecretRef| -> Result<SecretText, SecretError> {
+        secret.text(base).map(SecretText::new)
+    };
+    let sso = needed(config.sso.as_ref(), "[sso]")?.clone();
+    let verifiers = config.verifier.iter().cloned();
+    let mut providers: Vec<Name> = config
+        .upstream
+        .iter()
+        .map(|u| u.provider().clone())
+        .collect();
+    providers.sort();
+    providers.dedup();
+    Ok(Settings {
+        public_url: Url::parse(&config.server.public_url)?,
+        gateway_url: Url::parse(&config.server.gateway_url)?,
+        environment: start.environment,
+        sso: sso.resolve(resolve)?,
+        oauth: config.oauth.clone(),
+        verifiers: verifiers
+            .map(|v| v.resolve(resolve))
+            .collect::<Result<_, _>>()?,
+        policies: config.policy.clone(),
+        scopes: config.scope.clone(),
+        providers,
+        introspection: None,
+    })
+}
+
+/// The gateway plane of `start`. With the identity plane in the same process the feed comes through
+/// a channel, else over HTTP; the bytes are the same.
+pub(super) async fn gateway(
+    start: &Start<'_>,
+    plane: Option<&Arc<Plane>>,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Arc<Gateway>> {
+    let (config, base) = (start.config, start.base);
+    let url = needed(config.storage.gateway.as_ref(), "storage.gateway")?;
+    let root = gateway_root(config, base)?;
+    let handle = bauta_storage::gateway(url, base, durability(&config.storage)).await?;
+    let (feed, key): (Arc<dyn Feed>, String) = match plane {
+        Some(plane) => (
+            Arc::new(InProcess(Arc::clone(plane))),
+            plane.log_signer()?.vkey(),
+        ),
+        None => {
+            let server = &config.server;
+            let key = needed(server.identity_log_key.clone(), "server.identity_log_key")?;
+            let origin = server.feed_url.as_ref().unwrap_or(&server.public_url);
+            let feed = OverHttp {
+                http: outbound()?,
+                origin: origin.clone(),
+            };
+            (Arc::new(feed), key)
+        }
+    };
+    let gateway = Gateway::open(GatewayParts {
+        book: handle.book,
+        replicas: handle.replicas,
+        feed,
+        identity_log: Verifier::parse(&key).context("server.identity_log_key is no key")?,
+        log: gateway_signer(&root, config)?,
+        clock: Arc::clone(&start.clock),
+        randomness: Arc::clone(&start.randomness),
+        tasks: tasks.clone(),
+        credentials: credentials(config, base)?,
+        upstreams: config.upstream.clone(),
+        models: config.model.clone(),
+        cache_key: root.derive("cache-seal/v1"),
+        verify_url: format!("{}/verify", config.server.public_url),
+        max_token_life_seconds: longest_life(config),
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+    })
+    .await?;
+    Ok(gateway)
+}
+
+/// The gateway's root key.
+pub(crate) fn gateway_root(config: &Config, base: &Path) -> anyhow::Result<Root> {
+    let key = needed(config.keys.gateway.as_ref(), "keys.gateway")?.key(base)?;
+    Root::new(&*key)
+        .map_err(|cause: WeakKey| anyhow::anyhow!("keys.gateway cannot be used: {cause}"))
+}
+
+/// The signer of the gateway log.
+pub(crate) fn gateway_signer(root: &Root, config: &Config) -> anyhow::Result<Signer> {
+    let url = Url::parse(&config.server.gateway_url)?;
+    let authority = url.authority();
+    Signer::new(
+        &format!("{authority}/log/gateway"),
+        &root.derive("gateway-log-signer/v1"),
+    )
+    .context("server.gateway_url has a host that no log can be named after")
+}
+
+fn credentials(config: &Config, base: &Path) -> anyhow::Result<HashMap<Name, Credential>> {
+    let mut found = HashMap::new();
+    for upstream in &config.upstream {
+        let Some(source) = &upstream.credential else {
+            continue;
+        };
+        let secret = SecretRef::from(source).text(base)?;
+        let credential = Credential::new(&secret).with_context(|| {
+            format!(
+                "the credential of upstream {} cannot stand in a header",
+                upstream.name
+            )
+        })?;
+        found.insert(upstream.name.clone(), credential);
+    }
+    Ok(found)
+}
+
+fn longest_life(config: &Config) -> i64 {
+    let spans = config.scope.iter().flat_map(|scope| {
+        [Some(scope.token_ttl), scope.max_label_ttl]
+            .into_iter()
+            .flatten()
+    });
+    spans.map(|span| span.as_seconds()).max().unwrap_or(3_600)
+}
+
+fn needed<T>(value: Option<T>, key: &str) -> anyhow::Result<T> {
+    value.with_context(|| format!("the configuration has no {key}, which this role needs"))
+}
+
+struct InProcess(Arc<Plane>);
+
+#[async_trait]
+impl Feed for InProcess {
+    async fn pull(&self, after: u64) -> Result<String, FeedError> {
+        self.0.page(after).await.map_err(FeedError::new)
+    }
+}
+
+struct OverHttp {
+    http: reqwest::Client,
+    origin: String,
+}
+
+#[async_trait]
+impl Feed for OverHttp {
+    async fn pull(&self, after: u64) -> Result<String, FeedError> {
+        let url = format!("{}/feed?after={after}", self.origin);
+        let mut answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(FeedError::new)?;
+        let mut text = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(FeedError::new)? {
+            if text.len().saturating_add(chunk.len()) > LONGEST_PAGE {
+                return Err(FeedError::new("a page of the feed is longer than any page"));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        String::from_utf8(text).map_err(FeedError::new)
+    }
+}
+
+/// A signed note is never longer.
+const LONGEST_PAGE: usize = 2_000_000;
