@@ -1,0 +1,287 @@
+//! Bauta and its simulated counterparties, started together.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
+use bauta_attestation::config::Environment;
+use bauta_sandbox::{
+    Sandbox,
+    idp::Client,
+    persona::{self, Hook, PRODUCTION_KEY, SANDBOX_KEY},
+};
+use bauta_token::ambient::{Clock, Randomness};
+use tokio::net::TcpListener;
+
+use crate::{
+    ambient::{SystemClock, SystemRandomness},
+    cli::init::{KEYS, new_key, private_folder},
+    config::Config,
+    serve::{Running, Start, outbound},
+};
+
+/// How a stage is set.
+pub struct Setting {
+    /// Everything it writes is under here.
+    pub folder: PathBuf,
+    /// Loopback; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The two databases; files under `folder` when `None`.
+    pub databases: Option<(String, String)>,
+    /// Whether the plane believes that the vendor is real. The vendor is simulated either way.
+    pub vendor: Vendor,
+    /// What time it is, for both sides.
+    pub clock: Arc<dyn Clock>,
+    /// Where unpredictable bytes come from.
+    pub randomness: Arc<dyn Randomness>,
+    /// The counterparties.
+    pub sandbox: bauta_sandbox::Options,
+    /// Real upstreams by name, used instead of the simulated ones: base URL and API key.
+    pub upstreams: Vec<RealUpstream>,
+    /// Appended to the configuration; for tests.
+    pub more: String,
+}
+
+/// What the plane is told about the vendor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Vendor {
+    /// That it is simulated: what comes of it says so.
+    Simulated,
+    /// That it is the real one, as in production.
+    Production,
+}
+
+/// A model provider to be asked for real.
+#[derive(Clone)]
+pub struct RealUpstream {
+    /// `anthropic` or `openai`.
+    pub name: &'static str,
+    /// Where it is.
+    pub base_url: &'static str,
+    /// The environment variable with its key.
+    pub key: &'static str,
+}
+
+impl Setting {
+    /// The default: SQLite under `folder`, the machine's clock, everything simulated.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            databases: None,
+            vendor: Vendor::Simulated,
+            clock: Arc::new(SystemClock),
+            randomness: Arc::new(SystemRandomness::default()),
+            sandbox: bauta_sandbox::Options::default(),
+            upstreams: Vec::new(),
+            more: String::new(),
+        }
+    }
+}
+
+/// Everything around Bauta, and the settings it runs on, written and ready.
+pub struct Scene {
+    /// The counterparties.
+    pub sandbox: Sandbox,
+    /// Where members and clients reach Bauta.
+    pub url: String,
+    /// Everything it writes is under here; its settings are in `bauta.toml`.
+    pub folder: PathBuf,
+    /// For calls from outside.
+    pub http: reqwest::Client,
+}
+
+impl Scene {
+    /// Starts the counterparties and writes keys and settings for a server at `address`.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken or the folder cannot be written.
+    pub fn set(setting: &Setting, address: SocketAddr) -> anyhow::Result<Self> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = format!("http://{address}");
+        let folder = setting.folder.clone();
+        for name in ["", "keys", "data", "exports"] {
+            private_folder(&folder.join(name))?;
+        }
+        let sandbox = start_sandbox(setting, address.port())?;
+        introduce(&sandbox, &url, setting.vendor);
+        keys(&folder, setting.vendor)?;
+        let text = configuration(setting, &sandbox, &url, address);
+        fs::write(folder.join("bauta.toml"), text)?;
+        Ok(Self {
+            sandbox,
+            url,
+            folder,
+            http: outbound()?,
+        })
+    }
+}
+
+/// Bauta and its simulated counterparties, running in this process.
+pub struct Stage {
+    /// What is around it.
+    pub scene: Scene,
+    /// The server.
+    pub running: Running,
+}
+
+impl Stage {
+    /// Starts everything.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken, the folder cannot be written, or the server does not start.
+    pub async fn open(setting: Setting) -> anyhow::Result<Self> {
+        if !setting.listen.ip().is_loopback() {
+            bail!(
+                "`bauta dev` listens on loopback only, since what it issues proves nothing; \
+                 {} is not",
+                setting.listen.ip()
+            );
+        }
+        let listener = TcpListener::bind(setting.listen)
+            .await
+            .with_context(|| format!("{} cannot be listened on", setting.listen))?;
+        let scene = Scene::set(&setting, listener.local_addr()?)?;
+        let config = Config::read(&scene.folder.join("bauta.toml"))?;
+        let start = Start {
+            environment: match setting.vendor {
+                Vendor::Simulated => Environment::Development,
+                Vendor::Production => Environment::Production,
+            },
+            clock: setting.clock,
+            randomness: setting.randomness,
+            listener: Some(listener),
+            ..Start::new(&config, &scene.folder)
+        };
+        let running = start.run().await?;
+        Ok(Self { scene, running })
+    }
+
+    /// Ends everything, the server first.
+    pub async fn close(self) {
+        self.running.stop().await;
+        self.scene.sandbox.shutdown().await;
+    }
+}
+
+/// On the ports after ours, so that a member keeps the same issuer, and with it the same tag, at
+/// the next start; on free ones where those are taken.
+fn start_sandbox(setting: &Setting, port: u16) -> anyhow::Result<Sandbox> {
+    let after = |n: u16| match setting.listen.port() {
+        0 => 0,
+        _ => port.checked_add(n).unwrap_or(0),
+    };
+    let mut options = setting.sandbox.clone();
+    options.ports = bauta_sandbox::Ports {
+        idp: after(1),
+        persona: after(2),
+        anthropic: after(3),
+        openai: after(4),
+    };
+    Sandbox::start(options).with_context(|| {
+        format!("the simulators want the four ports after {port}; name another port with --listen")
+    })
+}
+
+/// Tells the counterparties about us, as an administrator would on their dashboards.
+fn introduce(sandbox: &Sandbox, url: &str, vendor: Vendor) {
+    let mut client = Client::new("bauta", SSO_SECRET, &format!("{url}/callback"));
+    client.post_logout_redirect_uris = vec![format!("{url}/")];
+    client.backchannel_logout_uri = Some(format!("{url}/logout/backchannel"));
+    sandbox.idp.register(client);
+    let mut hook = Hook::new(&format!("{url}/hooks/persona"), WEBHOOK_SECRET);
+    if vendor == Vendor::Production {
+        hook.environment = persona::Environment::Production;
+    }
+    sandbox.persona.hook(hook);
+}
+
+/// Root keys are made once; what the simulators know is written anew.
+fn keys(folder: &Path, vendor: Vendor) -> anyhow::Result<()> {
+    let keys = folder.join("keys");
+    for name in KEYS {
+        let path = keys.join(name);
+        if !path.exists() {
+            new_key(&path)?;
+        }
+    }
+    let persona = match vendor {
+        Vendor::Simulated => SANDBOX_KEY,
+        Vendor::Production => PRODUCTION_KEY,
+    };
+    for (name, secret) in [
+        ("sso", SSO_SECRET),
+        ("persona", persona),
+        ("persona-webhook", WEBHOOK_SECRET),
+        ("upstream", UPSTREAM_KEY),
+    ] {
+        OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(keys.join(name))
+            .and_then(|mut file| file.write_all(secret.as_bytes()))
+            .with_context(|| format!("{} cannot be written", keys.join(name).display()))?;
+    }
+    Ok(())
+}
+
+fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: SocketAddr) -> String {
+    let (identity, gateway) = setting.databases.clone().unwrap_or_else(|| {
+        (
+            "sqlite://data/identity.db".to_owned(),
+            "sqlite://data/gateway.db".to_owned(),
+        )
+    });
+    let vendor = match setting.vendor {
+        Vendor::Simulated => "simulated",
+        Vendor::Production => "production",
+    };
+    let upstream = |name: &str, simulated: String| {
+        let real = setting.upstreams.iter().find(|real| real.name == name);
+        let (base, credential) = match real {
+            Some(real) => (
+                real.base_url.to_owned(),
+                format!("{{ env = \"{}\" }}", real.key),
+            ),
+            None => (simulated, "{ file = \"keys/upstream\" }".to_owned()),
+        };
+        format!("base_url = \"{base}\"\ncredential = {credential}")
+    };
+    TEMPLATE
+        .replace("@URL@", url)
+        .replace("@LISTEN@", &listen.to_string())
+        .replace("@IDENTITY@", &identity)
+        .replace("@GATEWAY@", &gateway)
+        .replace("@ISSUER@", &sandbox.idp.issuer())
+        .replace("@PERSONA@", &sandbox.persona.api_base())
+        .replace("@VENDOR@", vendor)
+        .replace(
+            "@ANTHROPIC@",
+            &upstream("anthropic", sandbox.anthropic.url()),
+        )
+        .replace(
+            "@OPENAI@",
+            &upstream("openai", format!("{}/v1", sandbox.openai.url())),
+        )
+        + &setting.more
+}
+
+/// What `bauta dev` runs on. Written to `DIR/bauta.toml`, where it can be read.
+const TEMPLATE: &str = include_str!("stage.toml");
+
+/// Known to both sides of a simulation, worth nothing anywhere else.
+const SSO_SECRET: &str = "simulated-sso-secret-worth-nothing";
+const WEBHOOK_SECRET: &str = "wbhsec_simulated-worth-nothing";
+const UPSTREAM_KEY: &str = "simulated-upstream-key-worth-nothing";
