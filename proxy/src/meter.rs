@@ -375,6 +375,3 @@ const FALLBACK: HeaderName = HeaderName::from_static("bauta-fallback");
 pub(crate) const REQUEST: HeaderName = HeaderName::from_static("bauta-request");
 const ACCEL: HeaderName = HeaderName::from_static("x-accel-buffering");
 const SECOND: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests;

@@ -40,7 +40,7 @@ pub(crate) enum Refusal {
     /// A stage after the credential was found good.
     Known(Box<Trace>, Known),
     /// The journal; what can be on record is.
-    Record(RecordError, Option<Cap>),
+    Record(Box<Trace>, RecordError, Option<Cap>),
     /// The upstreams; the row of the request says so already.
     Forward(Box<Trace>, ForwardError),
     /// The token opens no model of this name.
@@ -118,6 +118,16 @@ impl Trace {
         }
     }
 
+    /// The refusal for a request that the journal did not take.
+    pub(crate) fn not_recorded(&self, cause: RecordError, cap: Option<Cap>) -> Refusal {
+        Refusal::Record(Box::new(self.copied()), cause, cap)
+    }
+
+    fn write(self, reason: &'static str, status: StatusCode, now: UnixMillis) -> RequestId {
+        self.line.refused(reason, status, now);
+        self.id
+    }
+
     fn grant(&self) -> &Pseudonym {
         &self.token.claims().sub
     }
@@ -147,16 +157,15 @@ impl Gateway {
         let id = match refusal {
             Refusal::Known(trace, cause) => {
                 self.put_on_record(&trace, &cause, reason, status).await;
-                let id = trace.id;
-                trace.line.refused(reason, status, now);
-                Some(id)
+                Some(trace.write(reason, status, now))
             }
-            Refusal::Forward(trace, _) => {
-                let id = trace.id;
-                trace.line.refused(reason, status, now);
-                Some(id)
+            Refusal::Forward(trace, _) => Some(trace.write(reason, status, now)),
+            Refusal::Record(trace, cause, _) => {
+                if !matches!(cause, RecordError::OverBudget(_)) {
+                    self.away.count(reason);
+                }
+                Some(trace.write(reason, status, now))
             }
-            Refusal::Record(RecordError::OverBudget(_), _) => None,
             Refusal::Store(cause) => {
                 tracing::error!(cause = chain(&cause), "a question was not answered");
                 self.away.count(reason);
@@ -214,8 +223,10 @@ impl Refusal {
             }
             Self::Known(_, Known::Reserve(cause)) => cause.told(),
             Self::Known(_, Known::Scrub(cause)) => Told::new(cause.public()),
-            Self::Record(RecordError::OverBudget(_), Some(cap)) => reserve::over_budget(*cap, now),
-            Self::Record(cause, _) => Told::new(cause.public()).retry_after(2),
+            Self::Record(_, RecordError::OverBudget(_), Some(cap)) => {
+                reserve::over_budget(*cap, now)
+            }
+            Self::Record(_, cause, _) => Told::new(cause.public()).retry_after(2),
             Self::Forward(_, cause) => later(Told::new(cause.public()), cause.retry_after_s()),
             Self::NoModel => Told::new((
                 StatusCode::NOT_FOUND,
@@ -245,7 +256,7 @@ impl Refusal {
             Self::Known(_, Known::Route(cause)) => cause.public().1,
             Self::Known(_, Known::Reserve(cause)) => cause.public().1,
             Self::Known(_, Known::Scrub(cause)) => cause.public().1,
-            Self::Record(cause, _) => cause.reason(),
+            Self::Record(_, cause, _) => cause.reason(),
             Self::Forward(_, cause) => cause.public().1,
             Self::NoModel => "no_model",
             Self::NoSettings => "no_settings",
