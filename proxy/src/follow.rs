@@ -42,10 +42,11 @@ pub struct Follower {
 struct Place {
     seq: u64,
     page_at: UnixMillis,
+    /// The manifest in force as it came last, with the proof of that moment.
     proved: Option<String>,
     /// Heard and not stored yet.
     unsaved: Vec<Numbered>,
-    unsaved_manifest: bool,
+    unsaved_manifest: Option<String>,
     saved_at: UnixMillis,
 }
 
@@ -137,14 +138,16 @@ impl Follower {
             let mut view = View::clone(&self.views.current());
             if let Some(manifest) = manifest {
                 view.adopt(manifest)?;
-                place.proved.clone_from(&page.manifest);
-                place.unsaved_manifest = true;
+                place.unsaved_manifest.clone_from(&page.manifest);
             }
             for numbered in &page.notices {
                 view.apply(numbered.notice.clone());
             }
             view.forget(began);
             self.views.replace(view);
+        }
+        if page.manifest.is_some() {
+            place.proved.clone_from(&page.manifest);
         }
         place.unsaved.extend(page.notices.iter().cloned());
         place.seq = last;
@@ -161,35 +164,37 @@ impl Follower {
         Ok(caught_up)
     }
 
-    /// The manifest of the page, if it is not the one in force.
+    /// The manifest of the page, if it is not the one in force. Its proof changes as the log grows;
+    /// that alone is no news.
     fn manifest(&self, place: &Place, page: &Page) -> Result<Option<Manifest>, FollowError> {
-        match &page.manifest {
-            Some(proved) if place.proved.as_ref() != Some(proved) => {
-                Ok(Some(Manifest::accept(proved, &self.log)?))
-            }
-            _ => Ok(None),
+        let Some(proved) = &page.manifest else {
+            return Ok(None);
+        };
+        if place.proved.as_ref() == Some(proved) {
+            return Ok(None);
         }
+        let manifest = Manifest::accept(proved, &self.log)?;
+        let view = self.views.current();
+        let held = view.manifest().map(Arc::as_ref);
+        Ok((held != Some(&manifest)).then_some(manifest))
     }
 
     /// Stores what is new. A page that says nothing new is stored once a minute: its time is the
     /// floor below which no clock can take us.
     async fn save(&self, place: &mut Place) -> Result<(), StoreError> {
         let old = place.page_at.0.saturating_sub(place.saved_at.0) < 60_000;
-        if place.unsaved.is_empty() && !place.unsaved_manifest && old {
+        if place.unsaved.is_empty() && place.unsaved_manifest.is_none() && old {
             return Ok(());
         }
         let news = Arc::new(Heard {
             seq: place.seq,
             page_at: place.page_at,
-            manifest: place
-                .unsaved_manifest
-                .then(|| place.proved.clone())
-                .flatten(),
+            manifest: place.unsaved_manifest.clone(),
             notices: place.unsaved.clone(),
         });
         self.book.hear(news, self.clock.now()).await?;
         place.unsaved.clear();
-        place.unsaved_manifest = false;
+        place.unsaved_manifest = None;
         place.saved_at = place.page_at;
         Ok(())
     }

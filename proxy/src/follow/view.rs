@@ -241,7 +241,7 @@ impl Views {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn renew(&self, began: UnixMillis, page_at: UnixMillis) {
+    pub(crate) fn renew(&self, began: UnixMillis, page_at: UnixMillis) {
         self.fresh_at.store(began.0, Ordering::Release);
         self.page_at.store(page_at.0, Ordering::Release);
     }
