@@ -1,1 +1,231 @@
-//! Tests.
+use std::time::Duration;
+
+use bauta_token::units::MicroUsd;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::{
+    kit::{MockClock, START, grant, name},
+    ports::{
+        Outcome, Window,
+        memory::{Failing, Memory},
+    },
+};
+
+#[tokio::test]
+async fn requests_that_come_at_once_share_a_commit() {
+    let kit = Kit::new();
+    let mut asking = JoinSet::new();
+    for n in 0..100 {
+        let queue = Arc::clone(&kit.queue);
+        asking.spawn(async move { queue.begin(intent(n)).await });
+    }
+
+    let opens: Vec<_> = asking.join_all().await;
+
+    assert!(opens.iter().all(Result::is_ok));
+    assert!(kit.book.commits() <= 3, "{} commits", kit.book.commits());
+}
+
+#[tokio::test]
+async fn an_intent_that_is_dropped_closes_as_not_sent_and_gives_its_amount_back() {
+    let kit = Kit::new();
+    let open = kit.queue.begin(intent(1)).await.unwrap();
+    assert_eq!(open.standing().unwrap().held.get(), 10);
+
+    drop(open);
+
+    kit.settle().await;
+    assert_eq!(kit.outcomes(), ["not_sent"]);
+    let usage = kit.book.usage(&grant(), WINDOW.start).await.unwrap();
+    assert_eq!(usage.standing, Standing::default());
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_at_any_moment_leaves_no_open_row() {
+    // Polled so many times and then dropped: before it queued, while it waits, after the commit.
+    for polls in 0..6 {
+        let kit = Kit::new();
+        {
+            let mut begin = std::pin::pin!(kit.queue.begin(intent(1)));
+            for _ in 0..polls {
+                let polled = futures_util::poll!(begin.as_mut());
+                if polled.is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+
+        kit.settle().await;
+        assert!(kit.outcomes().iter().all(|it| it == "not_sent"), "{polls}");
+        let usage = kit.book.usage(&grant(), WINDOW.start).await.unwrap();
+        assert_eq!(usage.standing, Standing::default(), "{polls}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_refuses_and_closes_what_may_be_there() {
+    let kit = Kit::new();
+    kit.book.fail(Some(Failing::After));
+
+    let refused = kit.queue.begin(intent(1)).await;
+
+    assert!(matches!(refused, Err(RecordError::Unknown)));
+    assert!(!kit.queue.is_up());
+    kit.book.fail(None);
+    kit.up().await;
+    assert_eq!(kit.outcomes(), ["not_sent"]);
+}
+
+#[tokio::test]
+async fn p6_nobody_waits_for_a_journal_that_is_known_to_be_gone() {
+    let kit = Kit::new();
+    kit.book.fail(Some(Failing::Before));
+    drop(kit.queue.begin(intent(1)).await);
+
+    let refused = kit.queue.begin(intent(2)).await;
+
+    assert!(matches!(refused, Err(RecordError::Down)));
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_is_written_when_storage_is_back() {
+    let kit = Kit::new();
+    let opens = [
+        kit.queue.begin(intent(1)).await.unwrap(),
+        kit.queue.begin(intent(2)).await.unwrap(),
+        kit.queue.begin(intent(3)).await.unwrap(),
+    ];
+    kit.book.fail(Some(Failing::After));
+    for open in opens {
+        open.close(Ended {
+            outcome: Outcome::Completed,
+            ..Ended::not_sent()
+        });
+    }
+    while kit.queue.is_up() {
+        tokio::task::yield_now().await;
+    }
+
+    kit.book.fail(None);
+
+    kit.up().await;
+    assert_eq!(kit.outcomes(), ["completed"; 3]);
+}
+
+#[tokio::test]
+async fn aud_09_a_journal_that_hangs_is_waited_for_a_second_and_no_longer() {
+    let clock: Arc<dyn Clock> = MockClock::new();
+    // A queue without its writer: nothing is ever answered.
+    let queue = Queue::new(clock);
+    tokio::time::pause();
+
+    let refused = queue.begin(intent(1)).await;
+
+    assert!(matches!(refused, Err(RecordError::Slow)));
+    assert!(matches!(
+        queue.begin(intent(2)).await,
+        Err(RecordError::Down)
+    ));
+}
+
+#[tokio::test]
+async fn p8_more_than_can_be_served_are_refused_at_once() {
+    let queue = Queue::new(MockClock::new());
+    for n in 0..MOST_WAITING {
+        let entry = Entry::Begin(intent(u32::try_from(n).unwrap()));
+        queue.push(entry, Asker::Nobody).unwrap();
+    }
+
+    assert!(matches!(
+        queue.begin(intent(0)).await,
+        Err(RecordError::Full)
+    ));
+}
+
+#[tokio::test]
+async fn a_closed_queue_writes_what_it_has_and_ends() {
+    let kit = Kit::new();
+    let open = kit.queue.begin(intent(1)).await.unwrap();
+    drop(open);
+    kit.queue.close();
+
+    timeout(Duration::from_secs(5), kit.writer)
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(kit.book.rows().len(), 1);
+    assert!(matches!(
+        kit.queue.begin(intent(2)).await,
+        Err(RecordError::Down)
+    ));
+}
+
+struct Kit {
+    queue: Arc<Queue>,
+    book: Arc<Memory>,
+    writer: tokio::task::JoinHandle<()>,
+}
+
+impl Kit {
+    fn new() -> Self {
+        let queue = Queue::new(MockClock::new());
+        let book = Arc::new(Memory::default());
+        let journal = Arc::clone(&book) as Arc<dyn Journal>;
+        let replica = ReplicaId([6; 16]);
+        let writer = Writer::new(Arc::clone(&queue), journal, replica, Replicas::Sole);
+        let tasks = tokio_util::task::TaskTracker::new();
+        Self {
+            queue,
+            book,
+            writer: tasks.spawn(writer.run()),
+        }
+    }
+
+    /// Lets the writer write all there is.
+    async fn settle(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(self.queue.depth(), 0);
+    }
+
+    async fn up(&self) {
+        while !self.queue.is_up() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn outcomes(&self) -> Vec<String> {
+        let rows = self.book.rows().into_iter();
+        rows.map(|row| row.ended.map_or("open".to_owned(), |ended| ended.outcome))
+            .collect()
+    }
+}
+
+fn intent(n: u32) -> Intent {
+    Intent {
+        id: RequestId::from_bytes(u128::from(n).to_be_bytes()),
+        replica: ReplicaId([6; 16]),
+        grant: grant(),
+        scope: name("frontier"),
+        dialect: "anthropic",
+        route: "messages",
+        model: "claude-opus".to_owned(),
+        gate: None,
+        targets: "anthropic/claude-opus-4-7".to_owned(),
+        started_at: START,
+        held: MicroUsd::new(10).unwrap(),
+        budget: Some(WINDOW),
+    }
+}
+
+const WINDOW: Window = Window {
+    start: UnixMillis(0),
+    limit: match MicroUsd::new(1_000_000) {
+        Some(limit) => limit,
+        None => MicroUsd::ZERO,
+    },
+};
