@@ -110,7 +110,9 @@ impl World {
     }
 
     pub(crate) async fn later(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds * 1_000, Ordering::Relaxed);
+        self.clock
+            .0
+            .fetch_add(seconds.saturating_mul(1_000), Ordering::Relaxed);
         self.plane.turn_keys().await.unwrap();
     }
 

@@ -96,7 +96,8 @@ async fn begin(
     let now = plane.clock.now();
     let limits = AskLimits {
         since: now.plus_seconds(-WINDOW),
-        per_network: PER_NETWORK,
+        // Of requests from nobody knows where, one cannot shut the door on the others.
+        per_network: network.map_or(IN_ALL, |_| PER_NETWORK),
         in_all: IN_ALL,
     };
     for _ in 0..TRIES {

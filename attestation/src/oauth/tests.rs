@@ -1,5 +1,8 @@
+use std::net::SocketAddr;
+
 use axum::{
     body::Body,
+    extract::ConnectInfo,
     http::{Request, StatusCode},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -635,19 +638,78 @@ async fn the_device_flow_is_off_unless_policy_says_otherwise() {
     );
 }
 
+/// A form from this address.
+async fn from(
+    world: &World,
+    address: [u8; 4],
+    path: &str,
+    ada: Option<&Ada>,
+    form: &[(&str, &str)],
+) -> Reply {
+    let mut request = Request::post(path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin");
+    if let Some(ada) = ada {
+        request = request.header(
+            "cookie",
+            format!("__Host-bauta-session={}", ada.cookie.reveal()),
+        );
+    }
+    let peer = ConnectInfo(SocketAddr::from((address, 40_000)));
+    let request = request.extension(peer).body(Body::from(encode(form)));
+    world.send(request.unwrap()).await
+}
+
 #[tokio::test]
-async fn too_many_device_logins_wait() {
+async fn too_many_device_logins_from_one_network_wait() {
     let world = World::new(DeviceFlow::On).await;
-    for _ in 0..30 {
-        ask(&world).await;
+    let path = "/oauth/device_authorization";
+    for n in 0..30 {
+        let reply = from(&world, [192, 0, 2, n], path, None, &[]).await;
+        assert_eq!(reply.status, StatusCode::OK);
     }
 
-    let reply = world.client("/oauth/device_authorization", &[]).await;
+    let more = from(&world, [192, 0, 2, 99], path, None, &[]).await;
+    let elsewhere = from(&world, [198, 51, 100, 1], path, None, &[]).await;
 
     assert_eq!(
-        (reply.status, reply.error()),
+        (more.status, more.error()),
         (StatusCode::TOO_MANY_REQUESTS, "slow_down".into())
     );
+    assert_eq!(elsewhere.status, StatusCode::OK);
+    world.later(600).await;
+    let later = from(&world, [192, 0, 2, 99], path, None, &[]).await;
+    assert_eq!(later.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_device_page_warns_of_another_network() {
+    let world = World::new(DeviceFlow::On).await;
+    let ada = world.ada().await;
+    let asked = from(
+        &world,
+        [192, 0, 2, 1],
+        "/oauth/device_authorization",
+        None,
+        &[],
+    )
+    .await;
+    let code = text(&asked.json(), "user_code");
+    let form = [("user_code", code.as_str())];
+
+    let near = from(&world, [192, 0, 2, 200], "/device", Some(&ada), &form).await;
+    let far = from(&world, [198, 51, 100, 1], "/device", Some(&ada), &form).await;
+    let unknown = world.post("/device", Some(&ada), &form).await;
+
+    assert!(near.body.contains("the same network") && !near.body.contains("deny it"));
+    assert!(far.body.contains("another network") && far.body.contains("deny it"));
+    assert!(unknown.body.contains("a network we cannot tell"));
+    for page in [near, far, unknown] {
+        assert!(
+            !page.body.contains("192.0.2"),
+            "no address is kept, so none is shown"
+        );
+    }
 }
 
 #[tokio::test]
