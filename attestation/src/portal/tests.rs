@@ -75,6 +75,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 heading: s(),
                 text: s(),
                 done: false,
+                still: false,
                 next: next(),
             }),
         ),
@@ -285,5 +286,167 @@ fn yes_is_no_easier_than_no() {
         let answers = answers.split("</div>").next().unwrap();
         assert!(answers.contains(r#"value="allow""#) && answers.contains(r#"value="deny""#));
         assert!(!answers.contains("autofocus"));
+    }
+}
+
+mod served {
+    use axum::http::StatusCode;
+
+    use crate::{
+        config::DeviceFlow,
+        issue::world::{Ada, Reply, World},
+    };
+
+    async fn make(world: &World, ada: &Ada, form: &[(&str, &str)]) -> Reply {
+        world.post("/tokens", Some(ada), form).await
+    }
+
+    const GOOD: [(&str, &str); 3] = [("label", "laptop"), ("scope", "frontier"), ("days", "30")];
+
+    /// The token on the page that shows it.
+    fn shown(page: &str) -> Option<String> {
+        let from = page.split("bauta_ey").nth(1)?;
+        let rest = from.split('<').next()?;
+        Some(format!("bauta_ey{}", rest.trim()))
+    }
+
+    #[tokio::test]
+    async fn a_labelled_token_is_shown_once_and_works() {
+        let world = World::new(DeviceFlow::Off).await;
+        let ada = world.ada().await;
+
+        let made = make(&world, &ada, &GOOD).await;
+        let list = world.get("/tokens", Some(&ada)).await;
+        let privacy = world.get("/privacy", Some(&ada)).await;
+
+        let token = shown(&made.body).unwrap();
+        let claims = world.plane.read_access(&token).unwrap();
+        assert_eq!(claims.exp - claims.iat, 30 * 86_400);
+        assert_eq!(made.headers.get("cache-control").unwrap(), "no-store");
+        for page in [&list.body, &privacy.body] {
+            assert!(page.contains("laptop"));
+            assert!(!page.contains("bauta_ey"), "no page shows a token again");
+            assert!(!page.contains(claims.sub.as_str()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_does_not_hold_makes_nothing() {
+        let world = World::new(DeviceFlow::Off).await;
+        let (ada, bob) = (world.ada().await, world.stranger().await);
+        for (name, value) in [
+            ("label", "ada@example.com"),
+            ("label", "<script>"),
+            ("label", ""),
+            ("scope", "masked"),
+            ("scope", "unknown"),
+            ("days", "0"),
+            ("days", "91"),
+            ("days", "-1"),
+            ("days", "x"),
+        ] {
+            let form = GOOD.map(|(n, v)| (n, if n == name { value } else { v }));
+            let reply = make(&world, &ada, &form).await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{name} {value}");
+            assert!(!reply.body.contains("<script>"));
+        }
+
+        let unverified = make(&world, &bob, &GOOD).await;
+        let nobody = world.post("/tokens", None, &GOOD).await;
+
+        assert_eq!(unverified.status, StatusCode::BAD_REQUEST);
+        assert!(unverified.body.contains("Verify"));
+        assert_ne!(nobody.status, StatusCode::OK);
+        assert!(world.plane.grants(ada.id).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_member_revokes_its_own_tokens_and_no_others() {
+        let world = World::new(DeviceFlow::Off).await;
+        let (ada, bob) = (world.ada().await, world.ada().await);
+        make(&world, &ada, &GOOD).await;
+        let id = crate::ports::grants::hex(&world.plane.grants(ada.id).await.unwrap()[0].id);
+        let form = [("grant", id.as_str())];
+
+        let upper = id.to_uppercase();
+        for bad in ["", "zz", &upper, &id[..62]] {
+            let reply = world
+                .post("/tokens/revoke", Some(&ada), &[("grant", bad)])
+                .await;
+            assert_eq!(reply.status, StatusCode::SEE_OTHER);
+        }
+        world.post("/tokens/revoke", Some(&bob), &form).await;
+        let kept = world.plane.grants(ada.id).await.unwrap().len();
+        world.post("/tokens/revoke", Some(&ada), &form).await;
+        let left = world.plane.grants(ada.id).await.unwrap().len();
+
+        assert_eq!((kept, left), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn every_page_is_there_and_says_where_one_stands() {
+        let world = World::new(DeviceFlow::On).await;
+        let (ada, bob) = (world.ada().await, world.stranger().await);
+
+        let out = world.get("/", None).await;
+        let verified = world.get("/", Some(&ada)).await;
+        let new = world.get("/", Some(&bob)).await;
+
+        assert!(out.body.contains("Verified once."));
+        assert!(verified.body.contains("Verified until"));
+        assert!(verified.body.contains("30 November 2027"));
+        assert!(new.body.contains("Not verified yet"));
+        for path in [
+            "/verify",
+            "/verify/waiting",
+            "/tokens",
+            "/privacy",
+            "/device",
+        ] {
+            let page = world.get(path, Some(&ada)).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}");
+            let policy = page
+                .headers
+                .get("content-security-policy")
+                .unwrap()
+                .to_str()
+                .unwrap();
+            assert!(
+                policy.starts_with("default-src 'none'; style-src 'self'"),
+                "{path}"
+            );
+            assert!(!policy.contains("unsafe"), "{path}");
+            let away = world.get(path, None).await;
+            assert_eq!(away.status, StatusCode::SEE_OTHER, "{path}");
+        }
+        for asset in ["/assets/portal.css", "/assets/mask.svg"] {
+            assert_eq!(world.get(asset, None).await.status, StatusCode::OK);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_privacy_page_shows_the_record_as_it_is_signed() {
+        let world = World::new(DeviceFlow::Off).await;
+        let ada = world.ada().await;
+        let record = world
+            .plane
+            .standing(ada.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .verified
+            .unwrap()
+            .record;
+
+        let page = world.get("/privacy", Some(&ada)).await;
+
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        for name in record.as_object().unwrap().keys() {
+            assert!(
+                page.body.contains(name.as_str()),
+                "{name} is kept and not shown"
+            );
+        }
+        assert!(page.body.contains(&ada.id.to_string()));
     }
 }

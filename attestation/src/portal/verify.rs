@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderValue, header::REFRESH},
+    response::Response,
+};
 use serde_json::Value;
 
 use super::{frame, page as render, unavailable, view, words};
@@ -10,6 +14,7 @@ use crate::{
     Plane,
     login::SignedInMember,
     member::Standing,
+    oauth::fields::Query,
     ports::people::{RedactionState, VerificationState},
     verify::Offer,
 };
@@ -148,14 +153,26 @@ pub(super) fn facts(record: &str) -> Vec<view::Fact> {
         .collect()
 }
 
-pub(super) async fn waiting(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
-    match plane.standing(member.member).await {
-        Ok(standing) => render(&progress(&plane, standing.as_ref())),
-        Err(error) => unavailable(&error),
+/// Looks again by itself, and can be told not to: who reads slowly is not interrupted.
+pub(super) async fn waiting(
+    State(plane): State<Arc<Plane>>,
+    Query(query): Query,
+    member: SignedInMember,
+) -> Response {
+    let still = query.is_ok_and(|query| query.find("still").is_some());
+    let page = match plane.standing(member.member).await {
+        Ok(standing) => progress(&plane, standing.as_ref(), still),
+        Err(error) => return unavailable(&error),
+    };
+    let mut response = render(&page);
+    if !page.done && !page.still {
+        let again = HeaderValue::from_static("5");
+        response.headers_mut().insert(REFRESH, again);
     }
+    response
 }
 
-fn progress(plane: &Plane, standing: Option<&Standing>) -> view::Waiting {
+fn progress(plane: &Plane, standing: Option<&Standing>, still: bool) -> view::Waiting {
     let attempt = standing.and_then(|standing| standing.attempt.as_ref());
     let verified = standing.is_some_and(|standing| standing.verified.is_some());
     let (heading, text, done) = match attempt.map(|attempt| attempt.state) {
@@ -202,6 +219,7 @@ fn progress(plane: &Plane, standing: Option<&Standing>) -> view::Waiting {
         heading: heading.to_owned(),
         text: text.to_owned(),
         done,
+        still,
         next: if verified {
             view::Link::new("/", "Go to the overview")
         } else {

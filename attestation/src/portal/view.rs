@@ -110,6 +110,7 @@ pub(crate) struct Waiting {
     pub(crate) heading: String,
     pub(crate) text: String,
     pub(crate) done: bool,
+    pub(crate) still: bool,
     pub(crate) next: Link,
 }
 
