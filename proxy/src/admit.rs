@@ -4,13 +4,17 @@
 //! by prefix, so a route has one spelling. What is kept of the headers is an allow-list, applied
 //! here, so that no later stage can see what must not leave.
 
+mod credential;
+mod route;
+
 use std::fmt;
 
 use bauta_token::scope::ModelName;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
+pub use self::{credential::Presented, route::Route};
+use self::{credential::credential, route::by_headers};
 use crate::{dialect::Dialect, scrub::headers};
 
 /// Reads the head of a request.
@@ -108,116 +112,6 @@ impl Call {
     #[must_use]
     pub const fn kept(&self) -> &HeaderMap {
         &self.kept
-    }
-}
-
-/// A credential as it was shown. No `Debug`, `Clone` or `Serialize`; wiped when dropped.
-pub struct Presented(Zeroizing<String>);
-
-impl Presented {
-    /// The text, for the one stage that checks it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A route that a token opens.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Route {
-    /// `POST /v1/messages`.
-    Messages,
-    /// `POST /v1/messages/count_tokens`.
-    CountTokens,
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/responses`.
-    Responses,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-    /// `GET /v1/models`.
-    Models,
-    /// `GET /v1/models/{id}`.
-    Model,
-    /// `GET /usage/self`.
-    Usage,
-    /// `GET /managed/settings`.
-    Settings,
-    /// `POST /v1/metrics`, `/v1/logs` and `/v1/traces`.
-    Telemetry,
-}
-
-impl Route {
-    /// Every route with a path of its own, for the test that compares this table with the router.
-    pub const TABLE: &'static [(&'static str, Self)] = &[
-        ("/v1/messages", Self::Messages),
-        ("/v1/messages/count_tokens", Self::CountTokens),
-        ("/v1/chat/completions", Self::Chat),
-        ("/v1/responses", Self::Responses),
-        ("/v1/embeddings", Self::Embeddings),
-        ("/v1/models", Self::Models),
-        ("/usage/self", Self::Usage),
-        ("/managed/settings", Self::Settings),
-        ("/v1/metrics", Self::Telemetry),
-        ("/v1/logs", Self::Telemetry),
-        ("/v1/traces", Self::Telemetry),
-    ];
-
-    /// Its name in records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Messages => "messages",
-            Self::CountTokens => "count_tokens",
-            Self::Chat => "chat",
-            Self::Responses => "responses",
-            Self::Embeddings => "embeddings",
-            Self::Models => "models",
-            Self::Model => "model",
-            Self::Usage => "usage",
-            Self::Settings => "settings",
-            Self::Telemetry => "telemetry",
-        }
-    }
-
-    /// The one method it takes.
-    #[must_use]
-    pub const fn method(self) -> Method {
-        match self {
-            Self::Models | Self::Model | Self::Usage | Self::Settings => Method::GET,
-            _ => Method::POST,
-        }
-    }
-
-    /// Whether a model is asked: the routes that are read, routed, scrubbed and forwarded.
-    #[must_use]
-    pub const fn asks_a_model(self) -> bool {
-        self.upstream_path().is_some()
-    }
-
-    /// What is appended to the base URL of an upstream.
-    #[must_use]
-    pub(crate) const fn upstream_path(self) -> Option<&'static str> {
-        match self {
-            Self::Messages => Some("/v1/messages"),
-            Self::CountTokens => Some("/v1/messages/count_tokens"),
-            Self::Chat => Some("/chat/completions"),
-            Self::Responses => Some("/responses"),
-            Self::Embeddings => Some("/embeddings"),
-            _ => None,
-        }
-    }
-
-    /// Its wire format; where both share a path, the one of the caller's headers.
-    fn dialect(self, headers: &HeaderMap) -> Dialect {
-        match self {
-            Self::Messages | Self::CountTokens | Self::Settings | Self::Telemetry => {
-                Dialect::Anthropic
-            }
-            Self::Chat | Self::Responses | Self::Embeddings => Dialect::OpenAi,
-            Self::Models | Self::Model | Self::Usage => by_headers(headers),
-        }
     }
 }
 
@@ -436,55 +330,6 @@ fn is_paging(pair: &str) -> bool {
     })
 }
 
-/// The one credential. The same text in two headers is one: a token helper of Claude Code sends
-/// its output as bearer and as key.
-fn credential(headers: &HeaderMap) -> Result<Presented, AdmitError> {
-    let mut found: Option<&str> = None;
-    for (name, scheme) in CREDENTIALS {
-        let mut values = headers.get_all(name).iter();
-        let Some(value) = values.next() else { continue };
-        if values.next().is_some() {
-            return Err(AdmitError::SeveralCredentials);
-        }
-        let value = value.to_str().map_err(|_| AdmitError::Credential)?;
-        let text = match scheme {
-            Scheme::Bearer => bearer(value)?,
-            Scheme::Key => value,
-        };
-        if found.is_some_and(|other| other != text) {
-            return Err(AdmitError::SeveralCredentials);
-        }
-        found = Some(text);
-    }
-    let text = found.ok_or(AdmitError::NoCredential)?;
-    if text.contains([',', ' ']) {
-        return Err(AdmitError::SeveralCredentials);
-    }
-    if text.is_empty() || text.len() > CREDENTIAL_BYTES || !text.bytes().all(is_token) {
-        return Err(AdmitError::Credential);
-    }
-    let copied = |value: &http::HeaderValue| {
-        memchr::memmem::find(value.as_bytes(), text.as_bytes()).is_some()
-    };
-    if headers.get_all(header::COOKIE).iter().any(copied) {
-        return Err(AdmitError::SeveralCredentials);
-    }
-    Ok(Presented(Zeroizing::new(text.to_owned())))
-}
-
-fn bearer(value: &str) -> Result<&str, AdmitError> {
-    let (scheme, text) = value.split_once(' ').ok_or(AdmitError::Credential)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AdmitError::Credential);
-    }
-    Ok(text)
-}
-
-/// The letters of RFC 6750's `b64token`.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
-}
-
 fn body(parts: &Parts, route: Route, limits: &Limits) -> Result<(), AdmitError> {
     let headers = &parts.headers;
     let length = headers.get(header::CONTENT_LENGTH).map(|value| {
@@ -535,31 +380,6 @@ fn content_type(headers: &HeaderMap) -> Result<(), AdmitError> {
     }
     Err(AdmitError::ContentType)
 }
-
-fn by_headers(headers: &HeaderMap) -> Dialect {
-    let anthropic = headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
-    if anthropic {
-        Dialect::Anthropic
-    } else {
-        Dialect::OpenAi
-    }
-}
-
-/// How a credential stands in its header.
-#[derive(Clone, Copy)]
-enum Scheme {
-    Bearer,
-    Key,
-}
-
-const CREDENTIALS: [(HeaderName, Scheme); 3] = [
-    (header::AUTHORIZATION, Scheme::Bearer),
-    (HeaderName::from_static("x-api-key"), Scheme::Key),
-    (HeaderName::from_static("x-goog-api-key"), Scheme::Key),
-];
-
-/// A longer token is refused before anything is computed over it.
-const CREDENTIAL_BYTES: usize = 8 * 1024;
 
 /// Names the route and nothing else: neither credential nor path.
 impl fmt::Debug for Head {

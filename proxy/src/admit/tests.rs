@@ -1,6 +1,6 @@
 use http::{HeaderValue, Request};
 
-use super::*;
+use super::{credential::CREDENTIAL_BYTES, *};
 
 #[test]
 fn every_route_of_the_table_is_admitted_by_its_method_and_no_other() {

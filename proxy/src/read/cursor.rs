@@ -15,6 +15,8 @@ pub(super) struct Cursor<'a> {
     /// Whether the body has a control character at all. Compact bodies have none, and then no
     /// string need be looked at for them.
     controls: bool,
+    /// Whether the string that was passed last has an escape.
+    escaped: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -23,6 +25,7 @@ impl<'a> Cursor<'a> {
             len: bytes.len(),
             rest: bytes,
             controls: has_control(bytes),
+            escaped: false,
         }
     }
 
@@ -64,7 +67,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes a string, opening quote included, and gives what stands between the quotes.
+    #[inline]
     pub(super) fn string(&mut self) -> Result<Text<'a>, Fault> {
+        let raw = self.raw_string()?;
+        let escaped = self.escaped;
+        Ok(Text { raw, escaped })
+    }
+
+    /// A slice or a fault is two registers; with the flag beside it, it would go through memory,
+    /// which costs as much as the string.
+    fn raw_string(&mut self) -> Result<&'a [u8], Fault> {
         self.expect(b'"')?;
         let from = self.rest;
         let mut rest = from;
@@ -80,8 +92,8 @@ impl<'a> Cursor<'a> {
                     self.rest = rest;
                     // All that was passed, less the closing quote.
                     let len = from.len().saturating_sub(tail.len());
-                    let raw = from.get(..len).ok_or(Fault::Syntax)?;
-                    return Ok(Text { raw, escaped });
+                    self.escaped = escaped;
+                    return from.get(..len).ok_or(Fault::Syntax);
                 }
                 [
                     b'\\',
