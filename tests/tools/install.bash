@@ -16,7 +16,7 @@ postgres_programs() {
   local found
   if found=$(command -v initdb); then
     dirname -- "$(readlink -f -- "$found")"
-    return
+    return 0 # by name: in a trap a bare one returns what the script ends with
   fi
   found=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
   [ -x "$found" ] && dirname -- "$found"
@@ -28,7 +28,7 @@ browser() {
   for name in "${BAUTA_TEST_CHROMIUM:-}" chromium chromium-browser google-chrome; do
     if [ -n "$name" ] && name=$(command -v -- "$name") && "$name" --version >/dev/null 2>&1; then
       printf '%s\n' "$name"
-      return
+      return 0
     fi
   done
   return 1
@@ -41,7 +41,7 @@ python() {
     if name=$(command -v -- "$name") \
       && "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
       printf '%s\n' "$name"
-      return
+      return 0
     fi
   done
   return 1
@@ -70,7 +70,7 @@ system_packages() {
   postgres_programs >/dev/null || missing+=(postgresql)
   browser >/dev/null || missing+=(chromium)
   python >/dev/null || missing+=(python3 python3-venv)
-  [ ${#missing[@]} -eq 0 ] && return
+  [ ${#missing[@]} -eq 0 ] && return 0
 
   command -v apt-get >/dev/null \
     || die "this machine has no apt-get; please install by hand: ${missing[*]}"
@@ -105,7 +105,7 @@ once() {
   stamp="$tools/$name/.made-from"
   local sum
   sum=$(cat -- "$@" | sha256sum)
-  [ "$(cat -- "$stamp" 2>/dev/null)" = "$sum" ] && return
+  [ "$(cat -- "$stamp" 2>/dev/null)" = "$sum" ] && return 0
   rm -rf -- "${tools:?}/$name"
   mkdir -p -- "$tools/$name"
   "$make" "$tools/$name"
