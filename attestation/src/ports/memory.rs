@@ -32,8 +32,9 @@ pub struct Memory {
 }
 
 /// All that the port for members keeps.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct PeopleState {
+    pub(super) down: bool,
     pub(super) attempts: BTreeMap<Lookup, LoginAttempt>,
     pub(super) members: BTreeMap<MemberId, MemberRow>,
     pub(super) sessions: BTreeMap<Lookup, KeptSession>,
@@ -51,6 +52,7 @@ pub(super) struct PeopleState {
 }
 
 /// A session as it is kept.
+#[derive(Debug)]
 pub(super) struct KeptSession {
     pub(super) member: MemberId,
     pub(super) idp_session: Option<Lookup>,
@@ -60,6 +62,7 @@ pub(super) struct KeptSession {
 }
 
 /// An attempt as it is kept.
+#[derive(Debug)]
 pub(super) struct KeptVerification {
     pub(super) row: VerificationRow,
     pub(super) lookup: Lookup,
@@ -81,6 +84,24 @@ impl Memory {
         let sealed = log.leaves.iter().filter_map(|leaf| leaf.event.clone());
         let pending = log.pending.iter().map(|event| event.text().to_owned());
         sealed.chain(pending).collect()
+    }
+
+    /// All that is kept of members, and every event: where a test looks for what may not be there.
+    pub fn dump(&self) -> String {
+        format!("{:?}\n{}", *self.state(), self.events().join("\n"))
+    }
+
+    /// From now on storage gives no answer, or does again.
+    pub fn go_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
+    /// Storage, if it answers.
+    pub(super) fn up(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.state().down {
+            return Err(StoreError::new(operation, "it is down"));
+        }
+        Ok(())
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, PeopleState> {

@@ -19,6 +19,7 @@ use super::{
 #[async_trait]
 impl People for Memory {
     async fn begin_login(&self, attempt: &LoginAttempt) -> Result<(), StoreError> {
+        self.up("begin login")?;
         self.state().attempts.insert(attempt.state, attempt.clone());
         Ok(())
     }
@@ -29,6 +30,7 @@ impl People for Memory {
         browser: Lookup,
         now: UnixMillis,
     ) -> Result<Option<TakenLogin>, StoreError> {
+        self.up("take login")?;
         let attempts = &mut self.state().attempts;
         let good = attempts
             .get(&state)
@@ -40,6 +42,7 @@ impl People for Memory {
     }
 
     async fn member_by_tag(&self, tags: &[Lookup]) -> Result<Option<MemberRow>, StoreError> {
+        self.up("member by tag")?;
         let state = self.state();
         let found = state
             .members
@@ -49,10 +52,12 @@ impl People for Memory {
     }
 
     async fn member(&self, member: MemberId) -> Result<Option<MemberRow>, StoreError> {
+        self.up("member")?;
         Ok(self.state().members.get(&member).cloned())
     }
 
     async fn sign_in(&self, entry: &SignIn) -> Result<SignedInAs, StoreError> {
+        self.up("sign in")?;
         let outcome = self.state().sign_in(entry);
         if outcome == SignedInAs::Written {
             self.queue_all(&entry.events);
@@ -66,6 +71,7 @@ impl People for Memory {
         now: UnixMillis,
         idle_seconds: i64,
     ) -> Result<Option<SessionRow>, StoreError> {
+        self.up("session")?;
         let mut state = self.state();
         let Some(kept) = state.sessions.get_mut(&session) else {
             return Ok(None);
@@ -89,6 +95,7 @@ impl People for Memory {
     }
 
     async fn end_session(&self, session: Lookup, event: &Event) -> Result<bool, StoreError> {
+        self.up("end session")?;
         let ended = self.state().sessions.remove(&session).is_some();
         if ended {
             self.queue(event.clone());
@@ -97,6 +104,7 @@ impl People for Memory {
     }
 
     async fn named(&self, named: LogoutNames) -> Result<Vec<MemberId>, StoreError> {
+        self.up("named")?;
         let state = self.state();
         let mut found: Vec<_> = match named {
             LogoutNames::Subject(subject) => {
@@ -117,10 +125,12 @@ impl People for Memory {
     }
 
     async fn logout_taken(&self, token: Lookup) -> Result<bool, StoreError> {
+        self.up("logout taken")?;
         Ok(self.state().logout_tokens.contains_key(&token))
     }
 
     async fn back_channel_logout(&self, logout: &BackChannelLogout) -> Result<Once, StoreError> {
+        self.up("back channel logout")?;
         let mut state = self.state();
         if state.logout_tokens.contains_key(&logout.token) {
             return Ok(Once::Before);
@@ -137,11 +147,13 @@ impl People for Memory {
     }
 
     async fn note(&self, events: &[Event]) -> Result<(), StoreError> {
+        self.up("note")?;
         self.queue_all(events);
         Ok(())
     }
 
     async fn standing(&self, member: MemberId) -> Result<Option<StandingRow>, StoreError> {
+        self.up("standing")?;
         Ok(self.state().standing(member))
     }
 
@@ -150,6 +162,7 @@ impl People for Memory {
         after: Option<MemberId>,
         limit: u32,
     ) -> Result<Vec<MemberRow>, StoreError> {
+        self.up("members")?;
         let state = self.state();
         let later = state
             .members
@@ -164,6 +177,7 @@ impl People for Memory {
         now: UnixMillis,
         event: &Event,
     ) -> Result<bool, StoreError> {
+        self.up("erase member")?;
         if !self.state().erase(member, now) {
             return Ok(false);
         }
@@ -173,6 +187,7 @@ impl People for Memory {
     }
 
     async fn scrub_erased(&self) -> Result<u64, StoreError> {
+        self.up("scrub erased")?;
         let waiting: Vec<_> = self.state().erased.iter().cloned().collect();
         let mut done = 0_u64;
         for member in waiting {
@@ -191,6 +206,7 @@ impl People for Memory {
         limit: u32,
         since: UnixMillis,
     ) -> Result<Begun, StoreError> {
+        self.up("begin verification")?;
         let mut state = self.state();
         let of_member =
             |kept: &&KeptVerification| kept.row.member == attempt.member && kept.row.began > since;
@@ -209,6 +225,7 @@ impl People for Memory {
     }
 
     async fn verification(&self, vendor: Lookup) -> Result<Option<VerificationRow>, StoreError> {
+        self.up("verification")?;
         let state = self.state();
         let found = state
             .verifications
@@ -218,10 +235,12 @@ impl People for Memory {
     }
 
     async fn event_seen(&self, event: Lookup) -> Result<bool, StoreError> {
+        self.up("event seen")?;
         Ok(self.state().vendor_events.contains_key(&event))
     }
 
     async fn decide(&self, decision: &Decision) -> Result<Decided, StoreError> {
+        self.up("decide")?;
         let decided = self.state().decide(decision);
         if decided == Decided::Written {
             self.queue_all(&decision.events);
@@ -230,6 +249,7 @@ impl People for Memory {
     }
 
     async fn vouch(&self, vouch: &Vouch) -> Result<Vouched, StoreError> {
+        self.up("vouch")?;
         let vouched = self.state().vouch(vouch);
         match vouched {
             Vouched::First => self.queue(vouch.event.clone()),
@@ -247,6 +267,7 @@ impl People for Memory {
         now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<RedactionRow>, StoreError> {
+        self.up("redactions due")?;
         let state = self.state();
         let mut due: Vec<_> = state.verifications.values().filter_map(due_row).collect();
         due.extend(state.orphans.values().cloned().map(|(row, at)| (at, row)));
@@ -260,6 +281,7 @@ impl People for Memory {
     }
 
     async fn redaction_step(&self, step: &RedactionStep) -> Result<(), StoreError> {
+        self.up("redaction step")?;
         let mut state = self.state();
         let confirmed = matches!(step.redaction, RedactionState::Confirmed(_));
         if let Some(kept) = state.verifications.get_mut(&step.verification) {
@@ -282,10 +304,12 @@ impl People for Memory {
     }
 
     async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        self.up("policies")?;
         Ok(self.state().policies.clone())
     }
 
     async fn adopt_policy(&self, policy: &PolicyRow, event: &Event) -> Result<bool, StoreError> {
+        self.up("adopt policy")?;
         let policies = &mut self.state().policies;
         let known = |row: &PolicyRow| row.policy == policy.policy && row.version == policy.version;
         if policies.iter().any(known) {
@@ -297,6 +321,7 @@ impl People for Memory {
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, StoreError> {
+        self.up("signing keys")?;
         Ok(self.state().signing_keys.clone())
     }
 
@@ -306,6 +331,7 @@ impl People for Memory {
         unless_until: UnixMillis,
         event: &Event,
     ) -> Result<bool, StoreError> {
+        self.up("add signing key")?;
         let keys = &mut self.state().signing_keys;
         if keys.iter().any(|kept| kept.signs_until > unless_until) {
             return Ok(false);
@@ -316,11 +342,13 @@ impl People for Memory {
     }
 
     async fn fingerprint(&self, name: &str, fingerprint: Lookup) -> Result<Lookup, StoreError> {
+        self.up("fingerprint")?;
         let kept = &mut self.state().fingerprints;
         Ok(*kept.entry(name.to_owned()).or_insert(fingerprint))
     }
 
     async fn stale_tags(&self, newest: i64, limit: u32) -> Result<Vec<TagRow>, StoreError> {
+        self.up("stale tags")?;
         let state = self.state();
         let old = state
             .members
@@ -331,6 +359,7 @@ impl People for Memory {
     }
 
     async fn wrap_tag(&self, old: &TagRow, new: &TagRow) -> Result<bool, StoreError> {
+        self.up("wrap tag")?;
         let mut state = self.state();
         let row = state.members.get_mut(&old.member);
         Ok(row
@@ -344,6 +373,7 @@ impl People for Memory {
         today: UnixDay,
         limit: u32,
     ) -> Result<Vec<(MemberId, AttestationId)>, StoreError> {
+        self.up("expired")?;
         let state = self.state();
         let over = state
             .attestations
@@ -356,6 +386,7 @@ impl People for Memory {
     }
 
     async fn expire(&self, attestation: AttestationId, event: &Event) -> Result<bool, StoreError> {
+        self.up("expire")?;
         let mut state = self.state();
         let row = state.attestations.get_mut(&attestation);
         let Some(row) = row.filter(|row| row.state == AttestationState::Valid) else {
@@ -368,6 +399,7 @@ impl People for Memory {
     }
 
     async fn forget(&self, horizon: &Horizon) -> Result<u64, StoreError> {
+        self.up("forget")?;
         Ok(self.state().forget(horizon))
     }
 }
