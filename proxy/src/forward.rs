@@ -22,7 +22,7 @@ use crate::{
     dialect::Dialect,
     ports::{Outcome, Served},
     record::{Ended, Open, Recorded, Sent},
-    redeem::{Redeemer, Watch},
+    redeem::{Cut, Redeemer, Watch},
     reserve::Hold,
     route::{Door, health::Health},
     scrub::Scrubbed,
@@ -82,8 +82,8 @@ impl Forwarder {
         for (place, door) in targets.iter().enumerate() {
             // Taken away while the intent was being written: nothing leaves.
             let mut watch = self.redeemer.watch(request.pass().token());
-            if watch.check(self.clock.now()).is_some() {
-                failure = ForwardError::Taken;
+            if let Some(cut) = watch.check(self.clock.now()) {
+                failure = cut.into();
                 break;
             }
             let Some(leave) = self.health.enter(door.upstream()) else {
@@ -235,6 +235,18 @@ pub enum ForwardError {
     /// The token was taken away meanwhile; nothing was sent.
     #[error("token was taken away before the request was sent")]
     Taken,
+    /// Nobody can tell whether it was, or the gateway is shut down; nothing was sent.
+    #[error("gateway lets nobody pass")]
+    Closed,
+}
+
+impl From<Cut> for ForwardError {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Revoked => Self::Taken,
+            Cut::Stale | Cut::Drained => Self::Closed,
+        }
+    }
 }
 
 impl From<Lost> for ForwardError {
@@ -282,6 +294,11 @@ impl ForwardError {
                 "token_revoked",
                 "This token was revoked.",
             ),
+            Self::Closed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "closed",
+                "The gateway lets nobody pass right now.",
+            ),
         }
     }
 
@@ -290,13 +307,14 @@ impl ForwardError {
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Unavailable => Some(5),
+            Self::Closed => Some(2),
             _ => None,
         }
     }
 
     const fn outcome(self) -> Outcome {
         match self {
-            Self::Taken => Outcome::NotSent,
+            Self::Taken | Self::Closed => Outcome::NotSent,
             Self::Strange | Self::Credential => Outcome::UpstreamError,
             Self::Unavailable | Self::Broken | Self::Timeout => Outcome::Unreachable,
         }

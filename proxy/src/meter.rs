@@ -325,6 +325,14 @@ impl End {
                     "The gateway does not hear the identity plane and lets nobody pass.",
                 )),
             ),
+            Self::Taken(Cut::Drained) => (
+                Outcome::Drained,
+                Told::new((
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "draining",
+                    "The gateway is restarting. Ask again.",
+                )),
+            ),
             Self::Broken => (
                 Outcome::UpstreamTruncated,
                 Told::new((

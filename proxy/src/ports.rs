@@ -292,6 +292,8 @@ pub enum Outcome {
     Revoked,
     /// Cut: the gateway no longer knew what was taken away.
     Stale,
+    /// Cut: the gateway was shut down.
+    Drained,
     /// Nothing was sent.
     NotSent,
     /// The process ended before the request did.
@@ -302,7 +304,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Completed,
         Self::UpstreamError,
         Self::Unreachable,
@@ -310,6 +312,7 @@ impl Outcome {
         Self::ClientGone,
         Self::Revoked,
         Self::Stale,
+        Self::Drained,
         Self::NotSent,
         Self::Unknown,
         Self::Refused,
@@ -326,6 +329,7 @@ impl Outcome {
             Self::ClientGone => "client_gone",
             Self::Revoked => "revoked",
             Self::Stale => "stale",
+            Self::Drained => "drained",
             Self::NotSent => "not_sent",
             Self::Unknown => "unknown",
             Self::Refused => "refused",

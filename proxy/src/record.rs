@@ -155,7 +155,9 @@ impl Ended {
         };
         match self.outcome {
             Outcome::UpstreamError | Outcome::Unreachable | Outcome::NotSent => MicroUsd::ZERO,
-            Outcome::ClientGone | Outcome::Revoked | Outcome::Stale if !self.brought() => {
+            Outcome::ClientGone | Outcome::Revoked | Outcome::Stale | Outcome::Drained
+                if !self.brought() =>
+            {
                 sent.reading()
             }
             _ => self.total.map_or(MicroUsd::ZERO, |total| {

@@ -308,6 +308,22 @@ async fn p4_a_stream_is_cut_when_the_feed_is_silent_for_too_long() {
 }
 
 #[tokio::test]
+async fn p5_a_drain_ends_streams_with_an_error_event_and_an_outcome() {
+    let kit = Kit::new().await;
+    kit.main.will(Does::Waits(format!("{STREAM}{FIRST}")));
+    let response = kit.send(messages(&token(|_| {}), ASK_STREAM)).await;
+    let mut body = response.into_body();
+    body.frame().await.unwrap().unwrap();
+
+    kit.gateway.cut();
+    let rest = body.collect().await.unwrap().to_bytes();
+
+    assert!(rest.starts_with(b"event: error\n"));
+    assert_eq!(kit.outcome().await, "drained");
+    assert_eq!(kit.ask(ASK).await.0.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn sse_08_a_silent_stream_has_heartbeats_and_then_an_end() {
     let kit = Kit::new().await;
     kit.main.will(Does::Waits(format!("{STREAM}{FIRST}")));

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -187,6 +187,8 @@ pub struct Views {
     fresh_at: AtomicI64,
     /// When the newest page was signed, by the identity plane's.
     page_at: AtomicI64,
+    /// Whether all that runs is to end.
+    ending: AtomicBool,
 }
 
 impl Views {
@@ -196,6 +198,7 @@ impl Views {
             epoch: AtomicU64::new(0),
             fresh_at: AtomicI64::new(i64::MIN),
             page_at: AtomicI64::new(page_at.0),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -233,6 +236,17 @@ impl Views {
     pub fn floored(&self, now: UnixMillis) -> UnixMillis {
         let floor = UnixMillis(self.page_at.load(Ordering::Acquire)).plus_seconds(-10);
         now.max(floor)
+    }
+
+    /// Whether all that runs is to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// From now on all that runs is to end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
     }
 
     pub(super) fn replace(&self, view: View) {

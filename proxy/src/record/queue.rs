@@ -44,6 +44,8 @@ struct State {
     closed: bool,
     /// The last commit failed.
     down: bool,
+    /// Intents that are durable and not closed: as many ends are still to come.
+    open: usize,
 }
 
 /// Counters of the writer.
@@ -185,7 +187,7 @@ impl Queue {
         !state.down && !state.closed
     }
 
-    /// Takes nothing new. The writer ends when what is queued is written.
+    /// Takes nothing new. The writer ends when every request that runs has ended and is written.
     pub fn close(&self) {
         self.state().closed = true;
         self.wake.notify_one();
@@ -217,7 +219,10 @@ impl Queue {
     fn hand_over(&self, id: RequestId, ended: Ended) {
         let word = Word::End(id, ended, self.clock.now());
         let asker = Asker::Nobody;
-        self.state().waiting.push(Item { word, asker });
+        let mut state = self.state();
+        state.open = state.open.saturating_sub(1);
+        state.waiting.push(Item { word, asker });
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -235,7 +240,7 @@ impl Queue {
                     let rest = state.waiting.split_off(most);
                     return Some(mem::replace(&mut state.waiting, rest));
                 }
-                if state.closed {
+                if state.closed && state.open == 0 {
                     return None;
                 }
             }
@@ -324,6 +329,9 @@ impl Writer {
     fn answer(&self, entry: &Entry, asker: Asker, verdict: Verdict) {
         match (asker, verdict, entry) {
             (Asker::Begin(asker), Verdict::Begun(standing), Entry::Begin(intent)) => {
+                let mut state = self.queue.state();
+                state.open = state.open.saturating_add(1);
+                drop(state);
                 let open = Open {
                     id: intent.id,
                     queue: Arc::clone(&self.queue),

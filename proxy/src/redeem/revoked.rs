@@ -28,6 +28,8 @@ pub enum Cut {
     Revoked,
     /// Nobody knows whether it was.
     Stale,
+    /// The gateway is shut down.
+    Drained,
 }
 
 impl Watch {
@@ -39,8 +41,11 @@ impl Watch {
         }
     }
 
-    /// `None` while the request may go on. Two loads when nothing changed.
+    /// `None` while the request may go on. Three loads when nothing changed.
     pub fn check(&mut self, now: UnixMillis) -> Option<Cut> {
+        if self.views.is_ending() {
+            return Some(Cut::Drained);
+        }
         if !self.views.is_fresh(now) {
             return Some(Cut::Stale);
         }

@@ -163,6 +163,25 @@ async fn a_closed_queue_writes_what_it_has_and_ends() {
     ));
 }
 
+#[tokio::test]
+async fn p5_the_writer_stays_until_the_last_request_has_ended() {
+    let kit = Kit::new();
+    let open = kit.queue.begin(intent(1)).await.unwrap();
+    kit.queue.close();
+    kit.settle().await;
+    assert!(!kit.writer.is_finished());
+
+    open.close(Ended {
+        outcome: Outcome::Completed,
+        ..Ended::not_sent()
+    });
+    let ended = timeout(Duration::from_secs(5), kit.writer).await;
+
+    assert!(ended.unwrap().is_ok());
+    let rows = kit.book.rows();
+    assert_eq!(rows[0].ended.as_ref().unwrap().outcome, "completed");
+}
+
 struct Kit {
     queue: Arc<Queue>,
     book: Arc<Memory>,
