@@ -118,6 +118,32 @@ impl<'a> Member<'a> {
         bail!("the vendor's webhook was not taken within ten seconds")
     }
 
+    /// The member's number, from their own privacy page.
+    ///
+    /// # Errors
+    ///
+    /// When the page does not show it.
+    pub async fn number(&mut self) -> anyhow::Result<String> {
+        let page = good(self.browser.open(&self.at("/privacy")).await?)?;
+        let mut words = page
+            .body
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let number = words.find(|word| word.starts_with("mbr_"));
+        number
+            .map(str::to_owned)
+            .context("/privacy shows no number")
+    }
+
+    /// Says, as an officer, that this member was seen in person with a document.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses the officer's word.
+    pub async fn vouch_for(&mut self, number: &str) -> anyhow::Result<()> {
+        let page = self.at("/verify/officer");
+        good(self.browser.submit(&page, &[("member", number)]).await?).map(drop)
+    }
+
     /// Signs a terminal in with a code (RFC 8628), and allows it in the browser.
     ///
     /// # Errors

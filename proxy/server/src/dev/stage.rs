@@ -14,7 +14,7 @@ use bauta_attestation::config::Environment;
 use bauta_sandbox::{
     Sandbox,
     idp::Client,
-    persona::{self, Hook, PRODUCTION_KEY, SANDBOX_KEY},
+    persona::{Hook, SANDBOX_KEY},
 };
 use bauta_token::ambient::{Clock, Randomness};
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ pub struct Setting {
     pub listen: SocketAddr,
     /// The two databases; files under `folder` when `None`.
     pub databases: Option<(String, String)>,
-    /// Whether the plane believes that the vendor is real. The vendor is simulated either way.
+    /// Who verifies.
     pub vendor: Vendor,
     /// What time it is, for both sides.
     pub clock: Arc<dyn Clock>,
@@ -48,14 +48,15 @@ pub struct Setting {
     pub more: String,
 }
 
-/// What the plane is told about the vendor.
+/// Who verifies, and with that what environment the plane takes itself to be in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Vendor {
-    /// That it is simulated: what comes of it says so.
+    /// A simulated vendor, or two officers. What comes of it says that it proves nothing.
     Simulated,
-    /// That it is the real one, as in production.
-    Production,
+    /// Two officers and nobody else, as a production server may have it: nothing is simulated about
+    /// that.
+    Officers,
 }
 
 /// A model provider to be asked for real.
@@ -113,8 +114,8 @@ impl Scene {
             private_folder(&folder.join(name))?;
         }
         let sandbox = start_sandbox(setting, address.port())?;
-        introduce(&sandbox, &url, setting.vendor);
-        keys(&folder, setting.vendor)?;
+        introduce(&sandbox, &url);
+        keys(&folder)?;
         let text = configuration(setting, &sandbox, &url, address);
         fs::write(folder.join("bauta.toml"), text)?;
         Ok(Self {
@@ -156,7 +157,7 @@ impl Stage {
         let start = Start {
             environment: match setting.vendor {
                 Vendor::Simulated => Environment::Development,
-                Vendor::Production => Environment::Production,
+                Vendor::Officers => Environment::Production,
             },
             clock: setting.clock,
             randomness: setting.randomness,
@@ -194,20 +195,17 @@ fn start_sandbox(setting: &Setting, port: u16) -> anyhow::Result<Sandbox> {
 }
 
 /// Tells the counterparties about us, as an administrator would on their dashboards.
-fn introduce(sandbox: &Sandbox, url: &str, vendor: Vendor) {
+fn introduce(sandbox: &Sandbox, url: &str) {
     let mut client = Client::new("bauta", SSO_SECRET, &format!("{url}/callback"));
     client.post_logout_redirect_uris = vec![format!("{url}/")];
     client.backchannel_logout_uri = Some(format!("{url}/logout/backchannel"));
     sandbox.idp.register(client);
-    let mut hook = Hook::new(&format!("{url}/hooks/persona"), WEBHOOK_SECRET);
-    if vendor == Vendor::Production {
-        hook.environment = persona::Environment::Production;
-    }
+    let hook = Hook::new(&format!("{url}/hooks/persona"), WEBHOOK_SECRET);
     sandbox.persona.hook(hook);
 }
 
 /// Root keys are made once; what the simulators know is written anew.
-fn keys(folder: &Path, vendor: Vendor) -> anyhow::Result<()> {
+fn keys(folder: &Path) -> anyhow::Result<()> {
     let keys = folder.join("keys");
     for name in KEYS {
         let path = keys.join(name);
@@ -215,13 +213,9 @@ fn keys(folder: &Path, vendor: Vendor) -> anyhow::Result<()> {
             new_key(&path)?;
         }
     }
-    let persona = match vendor {
-        Vendor::Simulated => SANDBOX_KEY,
-        Vendor::Production => PRODUCTION_KEY,
-    };
     for (name, secret) in [
         ("sso", SSO_SECRET),
-        ("persona", persona),
+        ("persona", SANDBOX_KEY),
         ("persona-webhook", WEBHOOK_SECRET),
         ("upstream", UPSTREAM_KEY),
     ] {
@@ -245,8 +239,8 @@ fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: Socket
         )
     });
     let vendor = match setting.vendor {
-        Vendor::Simulated => "simulated",
-        Vendor::Production => "production",
+        Vendor::Simulated => PERSONA.replace("@PERSONA@", &sandbox.persona.api_base()),
+        Vendor::Officers => String::new(),
     };
     let upstream = |name: &str, simulated: String| {
         let real = setting.upstreams.iter().find(|real| real.name == name);
@@ -265,8 +259,7 @@ fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: Socket
         .replace("@IDENTITY@", &identity)
         .replace("@GATEWAY@", &gateway)
         .replace("@ISSUER@", &sandbox.idp.issuer())
-        .replace("@PERSONA@", &sandbox.persona.api_base())
-        .replace("@VENDOR@", vendor)
+        .replace("@VENDOR@", &vendor)
         .replace(
             "@ANTHROPIC@",
             &upstream("anthropic", sandbox.anthropic.url()),
@@ -280,6 +273,17 @@ fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: Socket
 
 /// What `bauta dev` runs on. Written to `DIR/bauta.toml`, where it can be read.
 const TEMPLATE: &str = include_str!("stage.toml");
+
+const PERSONA: &str = r#"
+[[verifier]]
+kind           = "persona"
+template       = "itmpl_simulated"
+api_key        = { file = "keys/persona" }
+webhook_secret = { file = "keys/persona-webhook" }
+api_base       = "@PERSONA@"
+environment    = "simulated"
+redact_after   = "0s"
+"#;
 
 /// Known to both sides of a simulation, worth nothing anywhere else.
 const SSO_SECRET: &str = "simulated-sso-secret-worth-nothing";
