@@ -1,0 +1,128 @@
+//! Exports of a real journey: both verifiers agree, and one changed byte is found and named.
+
+use std::{
+    fs::{self, File},
+    io::BufReader,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use bauta_audit::export::{Options, verify};
+use bauta_sandbox::persona::Decision;
+use bauta_tests::{Backend, World, root, tool};
+
+use crate::journey::{ask, token};
+
+/// What the independent verifier's own suite proves about exports made for it.
+#[path = "../../storage/audit/trial/independent.rs"]
+mod independent;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_verifiers_accept_both_planes_and_name_a_changed_record() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    for stream in [true, false] {
+        ask(&world, &token, stream).await;
+    }
+    let files = exports(&world).await;
+    let folder = world.end().await;
+
+    for file in &files {
+        assert!(
+            verify(
+                BufReader::new(File::open(file).unwrap()),
+                &Options::default()
+            )
+            .is_ok()
+        );
+        let said = python(file);
+        assert!(said.status.success(), "{}", text(&said));
+        tampering_is_found(file, folder.path());
+    }
+}
+
+fn tampering_is_found(file: &Path, folder: &Path) {
+    let good = fs::read(file).unwrap();
+    let changed = folder.join("changed.jsonl");
+    let step = good.len() / 40;
+    let mut named = 0;
+    for place in (0..good.len()).step_by(step.max(1)) {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        fs::write(&changed, &bad).unwrap();
+        let ours = verify(bad.as_slice(), &Options::default());
+        let error = ours.expect_err("a changed byte verifies");
+        let theirs = python(&changed);
+        assert_eq!(
+            theirs.status.code(),
+            Some(1),
+            "byte {place}: {}",
+            text(&theirs)
+        );
+        let line = good[..place].iter().filter(|b| **b == b'\n').count() + 1;
+        assert_eq!(
+            error.line(),
+            Some(u64::try_from(line).unwrap()),
+            "byte {place}: {error}"
+        );
+        assert!(
+            text(&theirs).contains(&format!("line {line}")),
+            "{}",
+            text(&theirs)
+        );
+        named += 1;
+    }
+    println!(
+        "{}: {named} of {named} changed bytes found and named",
+        file.display()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_does_not_start_from_what_was_kept_says_so() {
+    let world = World::new(Backend::Sqlite).await;
+    let first = exports(&world).await;
+    let kept = fs::read(&first[0]).unwrap();
+    let mut ada = world.member("Ada");
+    ada.sign_in().await.unwrap();
+    ada.verify(Decision::Approve).await.unwrap();
+    let old = bauta_audit::export::kept(kept.as_slice()).unwrap();
+
+    let second = exports(&world).await;
+
+    let options = Options {
+        key: None,
+        previous: Some(old),
+    };
+    // Made without it, an export holds no proof that starts there: that is said, not passed over.
+    let verdict = verify(BufReader::new(File::open(&second[0]).unwrap()), &options);
+    assert!(verdict.is_err());
+    world.end().await;
+}
+
+async fn exports(world: &World) -> Vec<PathBuf> {
+    let running = &world.stage.running;
+    let whole = bauta::export::Whole::until_now();
+    let at = |name: &str| world.stage.scene.folder.join("exports").join(name);
+    let (identity, gateway) = (at("identity.jsonl"), at("gateway.jsonl"));
+    bauta::export::identity(running.plane.as_ref().unwrap(), &whole, &identity)
+        .await
+        .unwrap();
+    bauta::export::gateway(running.gateway.as_ref().unwrap(), &whole, &gateway)
+        .await
+        .unwrap();
+    vec![identity, gateway]
+}
+
+fn python(file: &Path) -> Output {
+    Command::new(tool("BAUTA_TEST_PYTHON", "python3"))
+        .arg(root().join("docs/verify-export.py"))
+        .arg(file)
+        .output()
+        .expect("python3 runs")
+}
+
+fn text(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}

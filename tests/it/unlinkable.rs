@@ -1,0 +1,162 @@
+//! What both databases hold is in neither: no value of eight bytes or more, and no hash of one, is on
+//! both sides of the wall, but for what the manifest publishes to everybody.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use bauta_tests::{Backend, World};
+use ring::{digest, hmac};
+use sqlx::{AssertSqlSafe, Column, Row, SqlitePool, TypeInfo, ValueRef, sqlite::SqliteRow};
+
+use crate::journey::{ask, token};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_joins_the_planes() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    for stream in [true, false] {
+        ask(&world, &token, stream).await;
+    }
+    let running = &world.stage.running;
+    running.plane.as_ref().unwrap().seal().await.unwrap();
+    running.gateway.as_ref().unwrap().seal().await.unwrap();
+    let proved = running.plane.as_ref().unwrap().page(0).await.unwrap();
+    let data = world.stage.scene.folder.join("data");
+    let keys = world.stage.scene.folder.join("keys");
+    let roots: Vec<Vec<u8>> = ["pepper", "kek", "gateway"]
+        .iter()
+        .map(|name| fs::read(keys.join(name)).unwrap())
+        .collect();
+    let folder = world.end().await;
+    let identity = values(&data.join("identity.db")).await;
+    let gateway = values(&data.join("gateway.db")).await;
+
+    let joined = joins(&identity, &gateway, &roots, &proved);
+
+    println!(
+        "{} values here, {} there, {} in both that nobody published",
+        identity.len(),
+        gateway.len(),
+        joined.len()
+    );
+    assert!(
+        identity.len() > 100,
+        "too little was written here to be a journey"
+    );
+    assert!(
+        gateway.len() > 30,
+        "too little was written there to be a journey"
+    );
+    assert!(joined.is_empty(), "{joined:#?}");
+    drop(folder);
+}
+
+/// Values of both sides, and hashes of the one side's values on the other.
+fn joins(
+    identity: &BTreeMap<Vec<u8>, String>,
+    gateway: &BTreeMap<Vec<u8>, String>,
+    roots: &[Vec<u8>],
+    published: &str,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let keys: Vec<_> = roots
+        .iter()
+        .map(|root| hmac::Key::new(hmac::HMAC_SHA256, root))
+        .collect();
+    for (value, here) in identity {
+        let text = String::from_utf8_lossy(value).into_owned();
+        if published.contains(&text) || PUBLIC.contains(&text.as_str()) {
+            continue;
+        }
+        let mut forms: BTreeSet<Vec<u8>> = [value.clone()].into();
+        forms.insert(digest::digest(&digest::SHA256, value).as_ref().to_vec());
+        forms.extend(keys.iter().map(|k| hmac::sign(k, value).as_ref().to_vec()));
+        for form in &forms {
+            if let Some(there) = gateway.get(form) {
+                found.push(format!("{here} is in {there}: {text:.60}"));
+            }
+        }
+    }
+    found
+}
+
+/// Known to everybody who reads the program: kinds, states and labels, not values of a member.
+const PUBLIC: [&str; 6] = [
+    "bauta-device",
+    "completed",
+    "production",
+    "development",
+    "identity",
+    "/v1/messages",
+];
+
+/// Every value of a database of eight bytes or more, with a place where it is. Texts that are JSON
+/// give each of their strings; numbers of the size of a time in milliseconds count as values.
+async fn values(file: &std::path::Path) -> BTreeMap<Vec<u8>, String> {
+    let pool = SqlitePool::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '_sqlx%'",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let mut found = BTreeMap::new();
+    for table in tables {
+        let rows: Vec<SqliteRow> = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table}")))
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        for row in rows {
+            for column in row.columns() {
+                let place = format!("{table}.{}", column.name());
+                for value in parts(&row, column.ordinal()) {
+                    found.entry(value).or_insert_with(|| place.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+fn parts(row: &SqliteRow, ordinal: usize) -> Vec<Vec<u8>> {
+    let raw = row.try_get_raw(ordinal).unwrap();
+    if raw.is_null() {
+        return Vec::new();
+    }
+    let kind = raw.type_info().name().to_owned();
+    let all: Vec<Vec<u8>> = match kind.as_str() {
+        "BLOB" => vec![row.get::<Vec<u8>, _>(ordinal)],
+        "TEXT" => strings(&row.get::<String, _>(ordinal)),
+        "INTEGER" => {
+            let number: i64 = row.get(ordinal);
+            // A day or a count is on both sides by nature; an instant to the millisecond is not.
+            if number > 1_000_000_000_000 {
+                vec![number.to_be_bytes().to_vec()]
+            } else {
+                Vec::new()
+            }
+        }
+        other => panic!("a column of kind {other}"),
+    };
+    all.into_iter().filter(|value| value.len() >= 8).collect()
+}
+
+fn strings(text: &str) -> Vec<Vec<u8>> {
+    fn walk(value: &serde_json::Value, out: &mut Vec<Vec<u8>>) {
+        match value {
+            serde_json::Value::String(text) => out.push(text.clone().into_bytes()),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+            serde_json::Value::Object(members) => members.values().for_each(|item| walk(item, out)),
+            _ => {}
+        }
+    }
+    let mut out = vec![text.as_bytes().to_vec()];
+    if let Ok(value) = serde_json::from_str(text) {
+        walk(&value, &mut out);
+    }
+    out
+}
