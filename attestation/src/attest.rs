@@ -367,9 +367,12 @@ impl Plane {
         let expires_on = month_end_by(now.plus_seconds(config.valid_for.as_seconds()).day());
         let eligibility = self.policies.all().map(|policy| {
             let assessed = config.assesses.contains(policy.gate().policy());
-            policy.decide(&predicates, |_| match assessed {
-                true => (Truth::True, Basis::EmployerAssessment),
-                false => (Truth::Undetermined, Basis::Nothing),
+            policy.decide(&predicates, |_| {
+                if assessed {
+                    (Truth::True, Basis::EmployerAssessment)
+                } else {
+                    (Truth::Undetermined, Basis::Nothing)
+                }
             })
         });
         let nonce = bytes(&*self.randomness);
@@ -421,7 +424,7 @@ impl Plane {
         let row = record.sign(member, days, self.keys.attestation())?;
         let scribe = self.scribe(now);
         let value = serde_json::from_str(&row.record).map_err(|_| AttestError::Form)?;
-        let mut events = vec![scribe.attestation_created(member, row.attestation, value)];
+        let mut events = vec![scribe.attestation_created(member, row.attestation, &value)];
         let decided = record.eligibility.iter().map(|kept| {
             let gate = Gate::new(kept.policy.clone(), kept.policy_version.clone());
             scribe.eligibility_decided(member, &gate, kept.result.as_str())

@@ -222,3 +222,60 @@ const SECURITY: [(&str, &str); 5] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn adm_02_only_a_page_of_this_origin_changes_anything() {
+        let here = "https://ai.example.com";
+        let from = |pairs: &[(&str, &str)]| came_from(here, &headers(pairs));
+
+        assert!(from(&[("sec-fetch-site", "same-origin")]));
+        assert!(from(&[("origin", here)]));
+        for elsewhere in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "none")],
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "https://ai.example.com"),
+            ],
+            &[("origin", "https://ai.example.com.evil.example")],
+            &[("origin", "http://ai.example.com")],
+            &[("origin", "https://ai.example.com:8443")],
+            &[("origin", "null")],
+            &[],
+        ] {
+            assert!(!from(elsewhere), "{elsewhere:?}");
+        }
+        assert!(is_safe(&Method::GET) && !is_safe(&Method::POST) && !is_safe(&Method::DELETE));
+    }
+
+    #[test]
+    fn a_refusal_is_a_problem_document_or_a_page_with_the_same_code() {
+        let page = CROSS_SITE.answer(&headers(&[("accept", "text/html,*/*")]));
+        let problem = CROSS_SITE.answer(&headers(&[("accept", "*/*")]));
+
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(problem.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            (page.status(), problem.status()),
+            (CROSS_SITE.status(), CROSS_SITE.status())
+        );
+        let wait = Refusal::unavailable().into_response();
+        assert_eq!(wait.headers()["retry-after"], "5");
+    }
+}

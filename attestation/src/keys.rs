@@ -42,11 +42,15 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Derives all keys.
+    /// Derives all keys. The material is wiped.
     ///
     /// # Errors
     ///
     /// [`KeyError`] when a key is weak, missing or used twice.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what was derived from is wiped here, not kept by a caller"
+    )]
     pub fn new(material: KeyMaterial) -> Result<Self, KeyError> {
         let root = Root::new(&*material.kek).map_err(KeyError::Kek)?;
         let mut peppers = Vec::with_capacity(material.peppers.len());
@@ -271,3 +275,6 @@ const SIGNS_FOR: i64 = 30 * 86_400;
 const PUBLISH_AHEAD: i64 = 2 * 86_400;
 /// What a verifier's clock may be off.
 const SLACK: i64 = 60;
+
+#[cfg(test)]
+mod tests;

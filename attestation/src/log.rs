@@ -161,7 +161,7 @@ impl Scribe<'_> {
         self,
         member: MemberId,
         attestation: AttestationId,
-        record: Value,
+        record: &Value,
     ) -> Event {
         self.about(
             "attestation.created",

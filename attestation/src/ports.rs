@@ -161,7 +161,7 @@ fn unbase32(text: &str) -> Option<[u8; 16]> {
         let value = u128::try_from(value).ok()?;
         if place < 25 {
             bits = bits << 5 | value;
-        } else if value & 0b11 == 0 {
+        } else if value.trailing_zeros() >= 2 {
             bits = bits << 3 | value >> 2;
         } else {
             return None;

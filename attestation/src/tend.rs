@@ -128,3 +128,6 @@ impl Plane {
 }
 
 const AT_ONCE: u32 = 200;
+
+#[cfg(test)]
+mod tests;

@@ -182,3 +182,6 @@ fn is_host_name(host: &str) -> bool {
     let url = Url::parse(&format!("https://{host}")).ok();
     url.is_some_and(|url| url.domain() == Some(host) && url.port().is_none())
 }
+
+#[cfg(test)]
+mod tests;

@@ -315,7 +315,7 @@ fn with_cookie(request: Builder, ada: Option<&Ada>) -> Builder {
     }
 }
 
-fn settings(device: DeviceFlow) -> Settings {
+pub(crate) fn settings(device: DeviceFlow) -> Settings {
     Settings {
         public_url: Url::parse("https://ai.example.com").unwrap(),
         gateway_url: Url::parse("https://gw.example.com").unwrap(),

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers are the test's own"
+)]
+
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -173,7 +178,7 @@ async fn a_corporate_sign_in_makes_a_member_and_asks_for_no_name() {
         .rights
         .scopes
         .iter()
-        .map(|scope| scope.as_str())
+        .map(bauta_token::scope::Name::as_str)
         .collect();
     assert_eq!(scopes, ["frontier", "masked", "quiet"]);
     assert!(member.rights.roles.is_empty());

@@ -10,11 +10,8 @@ use bauta_token::units::{UnixDay, UnixMillis};
 use super::{AttestationId, Lookup, MemberId, Rights, VerificationId};
 use crate::log::Event;
 
-/// Where members are kept.
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "each fails only when storage gives no answer; the outcome is then unknown"
-)]
+/// Where members are kept. A method fails only when storage gives no answer, and then it is not known
+/// whether it was done; each may be called again.
 #[async_trait]
 pub trait People: Send + Sync {
     // Sign-in.

@@ -4,9 +4,7 @@
 //!
 //! Each function panics when the implementation breaks its promise.
 #![expect(
-    clippy::missing_panics_doc,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a suite: a broken promise is a panic"
@@ -195,7 +193,7 @@ fn count(events: &[String], kind: &str) -> usize {
     events.iter().filter(|event| event.contains(&kind)).count()
 }
 
-pub async fn oid_01_a_login_is_taken_once_by_its_browser_and_in_time<S: Store>(store: Arc<S>) {
+async fn oid_01_a_login_is_taken_once_by_its_browser_and_in_time<S: Store>(store: Arc<S>) {
     let login = |state: u8| LoginAttempt {
         state: key(state),
         browser: key(2),
@@ -222,7 +220,7 @@ pub async fn oid_01_a_login_is_taken_once_by_its_browser_and_in_time<S: Store>(s
     assert_eq!(taken.unwrap().return_to, "/tokens");
 }
 
-pub async fn one_state_is_taken_once_in_a_race<S: Store + 'static>(store: Arc<S>) {
+async fn one_state_is_taken_once_in_a_race<S: Store + 'static>(store: Arc<S>) {
     let login = LoginAttempt {
         state: key(1),
         browser: key(2),
@@ -241,7 +239,7 @@ pub async fn one_state_is_taken_once_in_a_race<S: Store + 'static>(store: Arc<S>
     assert_eq!(taken, 1);
 }
 
-pub async fn a_member_comes_back_as_it_was_written<S: Store>(store: Arc<S>) {
+async fn a_member_comes_back_as_it_was_written<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
 
     let row = store.member(member(1)).await.unwrap().unwrap();
@@ -275,7 +273,7 @@ pub async fn a_member_comes_back_as_it_was_written<S: Store>(store: Arc<S>) {
     assert_eq!(store.members(Some(member(1)), 10).await.unwrap(), []);
 }
 
-pub async fn two_first_sign_ins_make_one_member<S: Store + 'static>(store: Arc<S>) {
+async fn two_first_sign_ins_make_one_member<S: Store + 'static>(store: Arc<S>) {
     let mut racers = JoinSet::new();
     for n in 0..8_u8 {
         let store = Arc::clone(&store);
@@ -297,7 +295,7 @@ pub async fn two_first_sign_ins_make_one_member<S: Store + 'static>(store: Arc<S
     assert_eq!(store.members(None, 10).await.unwrap().len(), 1);
 }
 
-pub async fn oid_11_a_new_session_ends_the_one_it_replaces<S: Store>(store: Arc<S>) {
+async fn oid_11_a_new_session_ends_the_one_it_replaces<S: Store>(store: Arc<S>) {
     store.sign_in(&sign_in(1, 10, NOW)).await.unwrap();
     store
         .sign_in(&SignIn {
@@ -330,7 +328,7 @@ pub async fn oid_11_a_new_session_ends_the_one_it_replaces<S: Store>(store: Arc<
     assert_eq!(count(&told(&*store).await, "sso.logout"), 1);
 }
 
-pub async fn a_session_ends_by_idleness_and_by_age<S: Store>(store: Arc<S>) {
+async fn a_session_ends_by_idleness_and_by_age<S: Store>(store: Arc<S>) {
     store.sign_in(&sign_in(1, 10, NOW)).await.unwrap();
     let live = async |seconds| {
         let found = store
@@ -353,7 +351,7 @@ pub async fn a_session_ends_by_idleness_and_by_age<S: Store>(store: Arc<S>) {
     assert_eq!(row.rights.roles, BTreeSet::from([Role::Officer]));
 }
 
-pub async fn a_logout_token_ends_every_session_once<S: Store>(store: Arc<S>) {
+async fn a_logout_token_ends_every_session_once<S: Store>(store: Arc<S>) {
     store.sign_in(&sign_in(1, 10, NOW)).await.unwrap();
     store
         .sign_in(&SignIn {
@@ -404,7 +402,7 @@ pub async fn a_logout_token_ends_every_session_once<S: Store>(store: Arc<S>) {
     );
 }
 
-pub async fn attempts_of_a_day_are_counted<S: Store>(store: Arc<S>) {
+async fn attempts_of_a_day_are_counted<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     join(&*store, 2).await;
     for n in 10..12 {
@@ -438,7 +436,7 @@ pub async fn attempts_of_a_day_are_counted<S: Store>(store: Arc<S>) {
     assert_eq!(store.verification(key(20)).await.unwrap(), None);
 }
 
-pub async fn whk_04_a_hundred_deliveries_have_one_effect<S: Store + 'static>(store: Arc<S>) {
+async fn whk_04_a_hundred_deliveries_have_one_effect<S: Store + 'static>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     let mut racers = JoinSet::new();
@@ -459,7 +457,7 @@ pub async fn whk_04_a_hundred_deliveries_have_one_effect<S: Store + 'static>(sto
     assert_eq!(count(&told(&*store).await, "verification.decided"), 1);
 }
 
-pub async fn a_late_completed_changes_nothing_and_a_late_declined_revokes<S: Store>(store: Arc<S>) {
+async fn a_late_completed_changes_nothing_and_a_late_declined_revokes<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     let approved = approval(10, 1, 5_000, attestation(1, 1));
@@ -490,7 +488,7 @@ pub async fn a_late_completed_changes_nothing_and_a_late_declined_revokes<S: Sto
     assert_eq!(count(&told(&*store).await, "verification.decided"), 2);
 }
 
-pub async fn a_new_attestation_replaces_the_old<S: Store>(store: Arc<S>) {
+async fn a_new_attestation_replaces_the_old<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     for (verification, n) in [(10, 1), (20, 2)] {
         begin(&*store, verification, 1).await;
@@ -508,7 +506,7 @@ pub async fn a_new_attestation_replaces_the_old<S: Store>(store: Arc<S>) {
     assert_eq!(standing.attestation, Some(attestation(2, 1).row));
 }
 
-pub async fn a_decision_from_another_state_is_told_so<S: Store>(store: Arc<S>) {
+async fn a_decision_from_another_state_is_told_so<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     let declined = decision(10, 1, 5_000, To::Started, To::Declined);
@@ -530,9 +528,7 @@ pub async fn a_decision_from_another_state_is_told_so<S: Store>(store: Arc<S>) {
     assert_eq!(store.decide(&nobody).await.unwrap(), Decided::Gone);
 }
 
-pub async fn a_redaction_goes_from_due_to_confirmed_and_forgets_the_session<S: Store>(
-    store: Arc<S>,
-) {
+async fn a_redaction_goes_from_due_to_confirmed_and_forgets_the_session<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     let due = async |seconds| {
@@ -610,7 +606,7 @@ fn vouch(officer: u8, of: u8, now: UnixMillis) -> Vouch {
     }
 }
 
-pub async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
+async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
     for n in 1..4 {
         join(&*store, n).await;
     }
@@ -648,7 +644,7 @@ pub async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
     );
 }
 
-pub async fn a_word_that_is_too_old_does_not_count<S: Store>(store: Arc<S>) {
+async fn a_word_that_is_too_old_does_not_count<S: Store>(store: Arc<S>) {
     for n in 1..4 {
         join(&*store, n).await;
     }
@@ -662,7 +658,7 @@ pub async fn a_word_that_is_too_old_does_not_count<S: Store>(store: Arc<S>) {
     assert_eq!(later, Vouched::First);
 }
 
-pub async fn erasure_leaves_noise_and_nothing_else<S: Store>(store: Arc<S>) {
+async fn erasure_leaves_noise_and_nothing_else<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     join(&*store, 2).await;
     begin(&*store, 10, 1).await;
@@ -741,7 +737,7 @@ pub async fn erasure_leaves_noise_and_nothing_else<S: Store>(store: Arc<S>) {
     );
 }
 
-pub async fn a_policy_is_adopted_once<S: Store>(store: Arc<S>) {
+async fn a_policy_is_adopted_once<S: Store>(store: Arc<S>) {
     let policy = |version: &str| PolicyRow {
         policy: "frontier-gate".to_owned(),
         version: version.to_owned(),
@@ -772,7 +768,7 @@ fn signing(n: u8, from: i64) -> SigningKeyRow {
     }
 }
 
-pub async fn of_replicas_that_start_together_one_makes_the_key<S: Store + 'static>(store: Arc<S>) {
+async fn of_replicas_that_start_together_one_makes_the_key<S: Store + 'static>(store: Arc<S>) {
     let mut racers = JoinSet::new();
     for n in 1..9_u8 {
         let store = Arc::clone(&store);
@@ -807,13 +803,13 @@ pub async fn of_replicas_that_start_together_one_makes_the_key<S: Store + 'stati
     assert!(keys.contains(&signing(20, 900)) && keys.len() == 2);
 }
 
-pub async fn a_fingerprint_stays_what_it_was_first<S: Store>(store: Arc<S>) {
+async fn a_fingerprint_stays_what_it_was_first<S: Store>(store: Arc<S>) {
     assert_eq!(store.fingerprint("kek", key(1)).await.unwrap(), key(1));
     assert_eq!(store.fingerprint("kek", key(2)).await.unwrap(), key(1));
     assert_eq!(store.fingerprint("pepper-1", key(2)).await.unwrap(), key(2));
 }
 
-pub async fn a_tag_is_wrapped_unless_it_changed_meanwhile<S: Store>(store: Arc<S>) {
+async fn a_tag_is_wrapped_unless_it_changed_meanwhile<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     assert_eq!(store.stale_tags(1, 9).await.unwrap(), []);
     let old = store.stale_tags(2, 9).await.unwrap().remove(0);
@@ -831,7 +827,7 @@ pub async fn a_tag_is_wrapped_unless_it_changed_meanwhile<S: Store>(store: Arc<S
     assert_eq!(store.stale_tags(2, 9).await.unwrap(), []);
 }
 
-pub async fn an_attestation_expires_once<S: Store>(store: Arc<S>) {
+async fn an_attestation_expires_once<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     store
@@ -866,7 +862,7 @@ pub async fn an_attestation_expires_once<S: Store>(store: Arc<S>) {
     assert_eq!(count(&told(&*store).await, "attestation.ended"), 1);
 }
 
-pub async fn what_has_had_its_time_is_forgotten<S: Store>(store: Arc<S>) {
+async fn what_has_had_its_time_is_forgotten<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
     store

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers are the test's own"
+)]
+
 use std::collections::BTreeMap;
 
 use axum::{
@@ -159,13 +164,13 @@ fn policy(version: &str) -> PolicyConfig {
     }
 }
 
-fn denies(code: &str) -> Option<NationalityRule> {
-    Some(NationalityRule {
+fn denies(code: &str) -> NationalityRule {
+    NationalityRule {
         deny: vec![Country::parse(code).unwrap()],
         allow: Vec::new(),
         effective_from: None,
         undetermined: Undetermined::Ineligible,
-    })
+    }
 }
 
 #[tokio::test]
@@ -227,13 +232,14 @@ async fn a_member_verifies_once_and_what_is_kept_are_results() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a promise prints its figure")]
 async fn whk_13_nothing_personal_is_left_anywhere() {
     let desk = Desk::with(|settings| {
         settings
             .policies
             .get_mut(&name("frontier-gate"))
             .unwrap()
-            .nationality = denies("XX");
+            .nationality = Some(denies("XX"));
     })
     .await;
     let inquiry = desk.begin().await;
@@ -483,7 +489,7 @@ async fn whk_10_a_session_that_is_not_ours_is_nobodys() {
 
     // Ours by its id, but begun with another reference than the one we gave.
     desk.persona.set(&inquiry, |inquiry| {
-        inquiry.reference = "r_theirs".to_owned()
+        inquiry.reference = "r_theirs".to_owned();
     });
     assert_eq!(
         desk.decides(&inquiry, "approved", 60).await.status,
@@ -720,7 +726,7 @@ async fn a_minor_is_verified_and_the_gate_stays_closed() {
     let desk = Desk::new().await;
     let inquiry = desk.begin().await;
     desk.persona.set(&inquiry, |inquiry| {
-        inquiry.document["birthdate"] = json!("2012-01-01")
+        inquiry.document["birthdate"] = json!("2012-01-01");
     });
 
     desk.decides(&inquiry, "approved", 60).await;
@@ -931,7 +937,7 @@ async fn two_officers_verify_and_neither_may_be_the_member() {
             }));
         let mut export = policy("1");
         export.requires = vec![Predicate::PersonVerified];
-        export.nationality = denies("XX");
+        export.nationality = Some(denies("XX"));
         settings.policies.insert(name("export-gate"), export);
     })
     .await;

@@ -119,12 +119,12 @@ pub(crate) fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
     )
 }
 
-fn checked(office: &mut Office, headers: &HeaderMap) -> Result<(), Response> {
+fn checked(office: &mut Office, headers: &HeaderMap) -> Result<(), StatusCode> {
     assert_eq!(headers["authorization"], "Bearer persona_key");
     assert_eq!(headers["persona-version"], "2025-12-08");
     assert_eq!(headers["key-inflection"], "kebab");
     if office.down {
-        return Err(StatusCode::BAD_GATEWAY.into_response());
+        return Err(StatusCode::BAD_GATEWAY);
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ fn checked(office: &mut Office, headers: &HeaderMap) -> Result<(), Response> {
 async fn create(State(state): Shared, headers: HeaderMap, Json(asked): Json<Value>) -> Response {
     let mut office = state.lock().unwrap();
     if let Err(refusal) = checked(&mut office, &headers) {
-        return refusal;
+        return refusal.into_response();
     }
     office
         .keys
@@ -175,7 +175,7 @@ async fn create(State(state): Shared, headers: HeaderMap, Json(asked): Json<Valu
 async fn link(State(state): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let mut office = state.lock().unwrap();
     if let Err(refusal) = checked(&mut office, &headers) {
-        return refusal;
+        return refusal.into_response();
     }
     let usual = format!(
         "http://{}/verify?code=once-{id}",
@@ -189,7 +189,7 @@ async fn link(State(state): Shared, Path(id): Path<String>, headers: HeaderMap) 
 async fn inquiry(State(state): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let mut office = state.lock().unwrap();
     if let Err(refusal) = checked(&mut office, &headers) {
-        return refusal;
+        return refusal.into_response();
     }
     office.fetches += 1;
     match office.inquiries.get(&id) {
@@ -201,7 +201,7 @@ async fn inquiry(State(state): Shared, Path(id): Path<String>, headers: HeaderMa
 async fn redact(State(state): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let mut office = state.lock().unwrap();
     if let Err(refusal) = checked(&mut office, &headers) {
-        return refusal;
+        return refusal.into_response();
     }
     let inquiry = office.inquiries.get_mut(&id).unwrap();
     inquiry.redacted = true;
@@ -215,7 +215,7 @@ async fn verification(
 ) -> Response {
     let mut office = state.lock().unwrap();
     if let Err(refusal) = checked(&mut office, &headers) {
-        return refusal;
+        return refusal.into_response();
     }
     let (kind, parent) = id.split_at(5);
     let inquiry = &office.inquiries[parent];
