@@ -1,4 +1,8 @@
 //! The port for grants on PostgreSQL, when `BAUTA_TEST_POSTGRES_URL` names a server.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a database that does not open fails the test"
+)]
 
 use std::{
     process,

@@ -14,9 +14,9 @@ use super::{ACTIVE, SUSPENDED, end_all, name, notice, seal};
 use crate::{Conn, log::corrupt};
 
 pub(super) async fn suspend(db: &mut Conn, fall: &Fall) -> sqlx::Result<Fell> {
-    let fell = end_all(db, fall.holder, &fall.grants, fall.now).await?;
-    if fell == Fell::Changed {
-        return Ok(fell);
+    let ended = end_all(db, fall.holder, &fall.grants, fall.now).await?;
+    if ended == Fell::Changed {
+        return Ok(ended);
     }
     let (member, reason) = (fall.member.as_bytes().as_slice(), fall.reason.as_str());
     let moved = query!(
@@ -41,7 +41,7 @@ pub(super) async fn suspend(db: &mut Conn, fall: &Fall) -> sqlx::Result<Fell> {
         return Ok(Fell::Already);
     }
     seal::queue(db, &fall.leaf).await?;
-    Ok(fell)
+    Ok(ended)
 }
 
 async fn hold(db: &mut Conn, fall: &Fall) -> sqlx::Result<()> {
