@@ -65,6 +65,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where the gateway listens; the same address serves both planes at one origin.
     pub gateway_listen: Option<SocketAddr>,
+    /// TLS by this server itself; absent behind a proxy that does it.
+    pub tls: Option<TlsFiles>,
     /// `/healthz`, `/readyz` and `/metrics`; never public.
     pub ops_listen: Option<SocketAddr>,
     /// Where a gateway of its own process pulls the feed from; the identity plane's `public_url`
@@ -73,6 +75,16 @@ pub struct Server {
     /// The identity log's verification key; a gateway of its own process needs it and nothing else
     /// of the identity plane.
     pub identity_log_key: Option<String>,
+}
+
+/// `[server.tls]`: PEM files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its root.
+    pub cert: PathBuf,
+    /// Its private key; readable by its owner only.
+    pub key: PathBuf,
 }
 
 /// `[storage]`: one database for each plane.

@@ -182,7 +182,18 @@ impl Running {
     /// Drains: takes no new work, lets running answers end, then writes what is queued.
     pub async fn stop(&self) {
         self.draining.cancel();
-        self.doors.closed().await;
+        // Just before the connections are cut, so that a stream that still runs ends with its
+        // terminal event and its outcome says why.
+        let end = DRAIN.saturating_sub(LAST_WORDS);
+        if tokio::time::timeout(end, self.doors.closed())
+            .await
+            .is_err()
+        {
+            if let Some(gateway) = &self.gateway {
+                gateway.cut();
+            }
+            self.doors.closed().await;
+        }
         self.stop.cancel();
         if let Some(gateway) = &self.gateway {
             gateway.close();
@@ -217,6 +228,12 @@ pub fn outbound() -> anyhow::Result<reqwest::Client> {
         .build()
         .context("the system's certificates cannot be used; is the package ca-certificates there?")
 }
+
+/// How long running requests get after a signal.
+pub(crate) const DRAIN: Duration = Duration::from_secs(120);
+
+/// How long a cut stream has to say so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A failure of work that is tried again.
 fn warn(error: &(dyn std::error::Error + 'static), what: &'static str) {

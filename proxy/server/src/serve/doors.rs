@@ -1,6 +1,6 @@
 //! Where the server listens, and which routes are behind which door.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use axum::Router;
@@ -10,11 +10,12 @@ use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Start;
+use super::{DRAIN, Start};
 use crate::{
-    config::Config,
-    listen::{self, Hosts, Limits},
+    config::{Config, TlsFiles},
+    listen::{self, Hosts, Limits, Tls},
     ops::{self, Ops},
+    secret::SecretRef,
 };
 
 /// Listeners that are open.
@@ -41,7 +42,13 @@ pub(super) async fn open(
     draining: &CancellationToken,
 ) -> anyhow::Result<Doors> {
     let server = &start.config.server;
-    let limits = Limits::new(hosts(start.config)?);
+    let mut limits = Limits::new(hosts(start.config)?);
+    limits.drain = DRAIN;
+    let tls = server
+        .tls
+        .as_ref()
+        .map(|files| tls(files, start.base))
+        .transpose()?;
     let mut doors = Doors {
         addresses: Vec::new(),
         served: TaskTracker::new(),
@@ -69,13 +76,21 @@ pub(super) async fn open(
             None => bind(address).await?,
         };
         doors.addresses.push((name, listener.local_addr()?));
-        doors.served.spawn(listen::serve(
-            listener,
-            router,
-            limits.clone(),
-            draining.clone(),
-            tasks.clone(),
-        ));
+        let (limits, draining, tasks) = (limits.clone(), draining.clone(), tasks.clone());
+        match &tls {
+            Some(tls) => doors.served.spawn(listen::serve_tls(
+                listener,
+                tls.clone(),
+                router,
+                limits,
+                draining,
+                tasks,
+            )),
+            None => {
+                let serving = listen::serve(listener, router, limits, draining, tasks);
+                doors.served.spawn(serving)
+            }
+        };
     }
     if let Some(address) = server.ops_listen {
         let listener = bind(address).await?;
@@ -98,6 +113,16 @@ pub(super) async fn open(
     Ok(doors)
 }
 
+fn tls(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
+    let cert = base.join(&files.cert);
+    let chain =
+        std::fs::read(&cert).with_context(|| format!("{} cannot be read", cert.display()))?;
+    let key = SecretRef::File {
+        file: files.key.clone(),
+    };
+    Ok(Tls::from_pem(&chain, key.text(base)?.as_bytes())?)
+}
+
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
@@ -111,10 +136,15 @@ fn hosts(config: &Config) -> anyhow::Result<Hosts> {
     for url in [&config.server.public_url, &config.server.gateway_url] {
         let url = Url::parse(url)?;
         let host = url.host_str().context("an origin has a host")?;
-        names.push(match url.port() {
+        let named = |host: &str| match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
-        });
+        };
+        names.push(named(host));
+        if host == "127.0.0.1" {
+            // The same machine by the name that people type.
+            names.push(named("localhost"));
+        }
     }
     Ok(Hosts::new(names.iter().map(String::as_str))?)
 }
