@@ -260,7 +260,7 @@ pub(super) async fn named(db: &mut Conn, names: LogoutNames) -> sqlx::Result<Vec
 
 pub(super) async fn logout_taken(db: &mut Conn, token: Lookup) -> sqlx::Result<bool> {
     let jti = token.0.as_slice();
-    let taken = query_scalar!(
+    let known = query_scalar!(
         r#"SELECT count(*) AS "n!: i64"
            FROM logout_token
            WHERE jti = $1"#,
@@ -268,7 +268,7 @@ pub(super) async fn logout_taken(db: &mut Conn, token: Lookup) -> sqlx::Result<b
     )
     .fetch_one(db)
     .await?;
-    Ok(taken > 0)
+    Ok(known > 0)
 }
 
 pub(super) async fn back_channel(db: &mut Conn, logout: &BackChannelLogout) -> sqlx::Result<Once> {
