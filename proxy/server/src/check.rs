@@ -16,42 +16,66 @@ use crate::{
 #[derive(Debug)]
 pub struct Finding {
     what: String,
-    mend: Option<String>,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Good,
+    /// Works, and could be better.
+    Note(String),
+    /// Must be mended before anybody is served.
+    Mend(String),
 }
 
 impl Finding {
     fn good(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            mend: None,
+            verdict: Verdict::Good,
         }
     }
 
     fn bad(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            mend: Some(mend.into()),
+            verdict: Verdict::Mend(mend.into()),
         }
     }
 
-    /// How to mend it; `None` when it is good.
+    fn note(what: impl Into<String>, note: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            verdict: Verdict::Note(note.into()),
+        }
+    }
+
+    /// How to mend it; `None` when it works.
     #[must_use]
     pub fn mend(&self) -> Option<&str> {
-        self.mend.as_deref()
+        match &self.verdict {
+            Verdict::Mend(mend) => Some(mend),
+            Verdict::Good | Verdict::Note(_) => None,
+        }
     }
 
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        json!({ "what": self.what, "good": self.mend.is_none(), "mend": self.mend })
+        let note = match &self.verdict {
+            Verdict::Note(note) => Some(note),
+            Verdict::Good | Verdict::Mend(_) => None,
+        };
+        json!({ "what": self.what, "good": self.mend().is_none(), "mend": self.mend(), "note": note })
     }
 
     /// A row of the table.
     #[must_use]
     pub fn row(&self, style: Style) -> String {
-        match &self.mend {
-            None => format!("{}  {}", style.good("ok  "), self.what),
-            Some(mend) => format!("{}  {}\n      {mend}", style.bold("MEND"), self.what),
+        match &self.verdict {
+            Verdict::Good => format!("{}  {}", style.good("ok  "), self.what),
+            Verdict::Note(note) => format!("{}  {}: {note}", style.dim("note"), self.what),
+            Verdict::Mend(mend) => format!("{}  {}\n      {mend}", style.bold("MEND"), self.what),
         }
     }
 }
@@ -106,17 +130,20 @@ fn secrets(config: &Config, base: &Path) -> Vec<Finding> {
 }
 
 fn models(config: &Config) -> Vec<Finding> {
-    let turn = |finding: &bauta_proxy::route::Finding| {
-        Finding::bad("models and upstreams", finding.sentence.clone())
-    };
+    let what = "models and upstreams";
     match Models::load(&config.model, &config.upstream) {
-        Ok((_, findings)) if findings.is_empty() => {
-            vec![Finding::good(format!(
-                "{} models, each with its targets",
-                config.model.len()
-            ))]
+        Ok((_, notes)) => {
+            let count = config.model.len();
+            let good = Finding::good(format!("{count} models, each with its targets"));
+            let note = |it: bauta_proxy::route::Finding| Finding::note(what, it.sentence);
+            std::iter::once(good)
+                .chain(notes.into_iter().map(note))
+                .collect()
         }
-        Ok((_, findings)) | Err(findings) => findings.iter().map(turn).collect(),
+        Err(bad) => {
+            let bad = bad.into_iter();
+            bad.map(|it| Finding::bad(what, it.sentence)).collect()
+        }
     }
 }
 
@@ -163,5 +190,6 @@ async fn discovered(issuer: &str) -> anyhow::Result<String> {
     );
     let answer = outbound()?.get(url).send().await?.error_for_status()?;
     let document: Value = answer.json().await?;
-    Ok(document["issuer"].as_str().unwrap_or_default().to_owned())
+    let issuer = document.get("issuer").and_then(Value::as_str);
+    Ok(issuer.unwrap_or_default().to_owned())
 }

@@ -9,16 +9,18 @@ use std::{
 };
 
 use anyhow::Context;
-use bauta_attestation::{Plane as IdentityPlane, keys::Keys};
+use bauta_attestation::{Plane as IdentityPlane, keys::Keys, ports::grants::Seal};
 use bauta_audit::{
     export::{Durability, Filter, Plane, Profile, Request, Summary, Window, open_kept, write},
     note::Signer,
     store::LogStore,
 };
 use bauta_proxy::Gateway;
+use bauta_token::ambient::{Clock, bytes};
 use reqwest::Url;
 
 use crate::{
+    ambient::{SystemClock, SystemRandomness},
     config::Config,
     serve::{gateway_root, gateway_signer, key_material},
 };
@@ -92,8 +94,8 @@ pub async fn gateway(gateway: &Gateway, whole: &Whole, file: &Path) -> anyhow::R
     to_file(&*gateway.log(), &signer, &request, file).await
 }
 
-/// Exports `plane`'s log from the files of a server, whether it runs or not. Gives the key that the
-/// export is verified under.
+/// Exports `plane`'s log from the files of a server, whether it runs or not. What is on record and
+/// not in the log yet is moved there first. Gives the key that the export is verified under.
 ///
 /// # Errors
 ///
@@ -105,33 +107,64 @@ pub(crate) async fn from_files(
     whole: &Whole,
     file: &Path,
 ) -> anyhow::Result<(Summary, String)> {
-    let (log, signer): (Arc<dyn LogStore>, Signer) = match plane {
-        Plane::Identity => {
-            let url = config
-                .storage
-                .identity
-                .as_ref()
-                .context("no storage.identity")?;
-            let keys = Keys::new(key_material(config, base)?)?;
-            let host = Url::parse(&config.server.public_url)?;
-            let signer = keys.log_signer(&host).context("the log has no signer")?;
-            (bauta_storage::join_identity(url, base).await?, signer)
-        }
-        Plane::Gateway => {
-            let url = config
-                .storage
-                .gateway
-                .as_ref()
-                .context("no storage.gateway")?;
-            let signer = gateway_signer(&gateway_root(config, base)?, config)?;
-            (bauta_storage::join_gateway(url, base).await?, signer)
-        }
+    let (log, signer) = match plane {
+        Plane::Identity => sealed_identity(config, base).await?,
+        Plane::Gateway => sealed_gateway(config, base).await?,
         _ => anyhow::bail!("there is no such log"),
     };
     let request = whole.request(plane, &signer)?;
     let summary = to_file(&*log, &signer, &request, file).await?;
     Ok((summary, signer.vkey()))
 }
+
+async fn sealed_identity(
+    config: &Config,
+    base: &Path,
+) -> anyhow::Result<(Arc<dyn LogStore>, Arc<Signer>)> {
+    let url = config.storage.identity.as_ref();
+    let url = url.context("the configuration has no storage.identity")?;
+    let keys = Keys::new(key_material(config, base)?)?;
+    let host = Url::parse(&config.server.public_url)?;
+    let signer = Arc::new(keys.log_signer(&host).context("the log has no signer")?);
+    let store = bauta_storage::join_identity(url, base).await?;
+    let mut before = store.head().await?.size;
+    loop {
+        let head = store
+            .seal(Seal {
+                signer: Arc::clone(&signer),
+                now: SystemClock.now(),
+                at_most: AT_MOST,
+            })
+            .await?;
+        if head.size.saturating_sub(before) < u64::from(AT_MOST) {
+            return Ok((store, signer));
+        }
+        before = head.size;
+    }
+}
+
+async fn sealed_gateway(
+    config: &Config,
+    base: &Path,
+) -> anyhow::Result<(Arc<dyn LogStore>, Arc<Signer>)> {
+    let url = config.storage.gateway.as_ref();
+    let url = url.context("the configuration has no storage.gateway")?;
+    let signer = Arc::new(gateway_signer(&gateway_root(config, base)?, config)?);
+    let book = bauta_storage::join_gateway(url, base).await?;
+    let randomness = SystemRandomness::default();
+    loop {
+        let seed = bytes(&randomness);
+        let sealing = book
+            .seal(Arc::clone(&signer), seed, SystemClock.now())
+            .await?;
+        if !sealing.more {
+            return Ok((book, signer));
+        }
+    }
+}
+
+/// How many entries one commit moves.
+const AT_MOST: u32 = 1_000;
 
 /// Writes beside the file and renames, so that a broken export never stands where a good one did.
 pub(crate) async fn to_file(

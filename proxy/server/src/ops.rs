@@ -52,9 +52,8 @@ async fn metrics(State(ops): State<Ops>) -> Response {
         "# HELP bauta_edge_total What the edge refused, turned away or cut, since the start.\n",
     );
     text.push_str("# TYPE bauta_edge_total counter\n");
-    for (kind, count) in ops.tally.counts() {
-        text.push_str(&format!("bauta_edge_total{{kind=\"{kind}\"}} {count}\n"));
-    }
+    let row = |(kind, count)| format!("bauta_edge_total{{kind=\"{kind}\"}} {count}\n");
+    text.extend(ops.tally.counts().map(row));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -110,6 +110,14 @@ fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     Ok(bytes)
 }
 
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
+}
+
 /// Why a secret cannot be used. Never holds any of it.
 #[derive(Debug, Error)]
 #[error("the secret in {place} cannot be used: {problem}")]

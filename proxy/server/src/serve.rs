@@ -114,13 +114,15 @@ impl<'a> Start<'a> {
         bauta_token::jws::install();
         drop(rustls::crypto::ring::default_provider().install_default());
         let tasks = TaskTracker::new();
-        let plane = match self.role.has_identity() {
-            true => Some(planes::identity(&self).await?),
-            false => None,
+        let plane = if self.role.has_identity() {
+            Some(planes::identity(&self).await?)
+        } else {
+            None
         };
-        let gateway = match self.role.has_gateway() {
-            true => Some(planes::gateway(&self, plane.as_ref(), &tasks).await?),
-            false => None,
+        let gateway = if self.role.has_gateway() {
+            Some(planes::gateway(&self, plane.as_ref(), &tasks).await?)
+        } else {
+            None
         };
         if let Some(gateway) = &gateway {
             // Nothing passes before the first page. A process of its own may start before the
@@ -230,7 +232,7 @@ pub fn outbound() -> anyhow::Result<reqwest::Client> {
 }
 
 /// How long running requests get after a signal.
-pub(crate) const DRAIN: Duration = Duration::from_secs(120);
+pub(crate) const DRAIN: Duration = Duration::from_mins(2);
 
 /// How long a cut stream has to say so.
 const LAST_WORDS: Duration = Duration::from_secs(2);

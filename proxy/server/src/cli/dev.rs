@@ -100,13 +100,12 @@ async fn greet(stage: &Stage, real: &[&str]) -> anyhow::Result<()> {
     let style = Style::of_stdout();
     let mut ada = Member::new(&stage.scene, "Ada");
     ada.sign_in().await?;
-    let token = match ada.labelled_token("frontier", "bauta dev", 30).await {
-        Ok(token) => token,
+    let token = if let Ok(token) = ada.labelled_token("frontier", "bauta dev", 30).await {
+        token
+    } else {
         // Nobody is verified yet, or no longer.
-        Err(_) => {
-            ada.verify(Decision::Approve).await?;
-            ada.labelled_token("frontier", "bauta dev", 30).await?
-        }
+        ada.verify(Decision::Approve).await?;
+        ada.labelled_token("frontier", "bauta dev", 30).await?
     };
     let url = &stage.scene.url;
     print::line(style.bold("Bauta is running, with everything around it simulated."));

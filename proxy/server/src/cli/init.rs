@@ -11,7 +11,7 @@ use anyhow::Context;
 use bauta_token::ambient;
 
 use super::{Exit, Failure, print};
-use crate::ambient::SystemRandomness;
+use crate::{ambient::SystemRandomness, secret::hex};
 
 /// Write a commented configuration and keys with strict modes
 #[derive(Debug, clap::Args)]
@@ -62,10 +62,7 @@ pub(crate) fn private_folder(path: &Path) -> anyhow::Result<()> {
 /// 32 fresh bytes in hex, in a file that must not be there yet.
 pub(crate) fn new_key(path: &Path) -> anyhow::Result<()> {
     let key: [u8; 32] = ambient::bytes(&SystemRandomness::default());
-    let mut hex = zeroize::Zeroizing::new(String::with_capacity(65));
-    for byte in key {
-        hex.push_str(&format!("{byte:02x}"));
-    }
+    let mut hex = zeroize::Zeroizing::new(hex(&key));
     hex.push('\n');
     write(path, hex.as_bytes())
 }

@@ -28,6 +28,7 @@ pub struct Page {
 
 impl Browser {
     /// A browser that has been nowhere. `http` must not follow redirects itself.
+    #[must_use]
     pub fn new(http: Client) -> Self {
         Self {
             http,
@@ -36,11 +37,19 @@ impl Browser {
     }
 
     /// Opens a page.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or the way leads in a circle.
     pub async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
         self.travel(Method::GET, Url::parse(url)?, None).await
     }
 
     /// Sends a form, as a page of the same origin would.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or the way leads in a circle.
     pub async fn submit(&mut self, url: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
         let form = form(fields);
         self.travel(Method::POST, Url::parse(url)?, Some(form))
@@ -48,6 +57,10 @@ impl Browser {
     }
 
     /// Opens a page without following where it leads.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or the way leads in a circle.
     pub async fn peek(&mut self, url: &str) -> anyhow::Result<Option<Url>> {
         let url = Url::parse(url)?;
         let (_, headers, _) = self.once(&Method::GET, &url, None).await?;

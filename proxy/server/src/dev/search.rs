@@ -12,6 +12,8 @@ use base64::{
 use memchr::memmem::Finder;
 use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512, digest};
 
+use crate::secret::hex;
+
 /// Bytes that must not be found, and what they are.
 pub struct Needle {
     name: String,
@@ -30,7 +32,7 @@ impl Needle {
         let mut found = vec![Self::new(field.to_owned(), value.as_bytes())];
         for (name, algorithm) in HASHES {
             let hash = digest(algorithm, value.as_bytes());
-            let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+            let hex = hex(hash.as_ref());
             let forms = [
                 hash.as_ref().to_vec(),
                 hex.to_uppercase().into_bytes(),

@@ -179,7 +179,8 @@ impl<'a> Teller<'a> {
         let requests = self.stage.scene.sandbox.anthropic.requests();
         let request = requests.last().context("the provider saw no request")?;
         let body = request.json().context("the provider saw no JSON")?;
-        let user = body["metadata"]["user_id"].as_str().unwrap_or("nothing");
+        let user = body.pointer("/metadata/user_id").and_then(Value::as_str);
+        let user = user.unwrap_or("nothing");
         self.fact("provider", &format!("saw user_id {user}"));
         for planted in [PLANTED.address, PLANTED.device] {
             ensure!(!request.contains(planted), "the provider saw {planted}");
@@ -310,7 +311,7 @@ async fn ask(stage: &Stage, token: &str) -> anyhow::Result<Streamed> {
     for data in text.lines().filter_map(|l| l.strip_prefix("data: ")) {
         let event: Value = serde_json::from_str(data)?;
         streamed.events = streamed.events.saturating_add(1);
-        if let Some(part) = event["delta"]["text"].as_str() {
+        if let Some(part) = event.pointer("/delta/text").and_then(Value::as_str) {
             streamed.text.push_str(part);
         }
     }

@@ -77,20 +77,19 @@ pub(super) async fn open(
         };
         doors.addresses.push((name, listener.local_addr()?));
         let (limits, draining, tasks) = (limits.clone(), draining.clone(), tasks.clone());
-        match &tls {
-            Some(tls) => doors.served.spawn(listen::serve_tls(
+        if let Some(tls) = &tls {
+            doors.served.spawn(listen::serve_tls(
                 listener,
                 tls.clone(),
                 router,
                 limits,
                 draining,
                 tasks,
-            )),
-            None => {
-                let serving = listen::serve(listener, router, limits, draining, tasks);
-                doors.served.spawn(serving)
-            }
-        };
+            ));
+        } else {
+            let serving = listen::serve(listener, router, limits, draining, tasks);
+            doors.served.spawn(serving);
+        }
     }
     if let Some(address) = server.ops_listen {
         let listener = bind(address).await?;
@@ -136,14 +135,14 @@ fn hosts(config: &Config) -> anyhow::Result<Hosts> {
     for url in [&config.server.public_url, &config.server.gateway_url] {
         let url = Url::parse(url)?;
         let host = url.host_str().context("an origin has a host")?;
-        let named = |host: &str| match url.port() {
+        let with_port = |host: &str| match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        names.push(named(host));
+        names.push(with_port(host));
         if host == "127.0.0.1" {
             // The same machine by the name that people type.
-            names.push(named("localhost"));
+            names.push(with_port("localhost"));
         }
     }
     Ok(Hosts::new(names.iter().map(String::as_str))?)

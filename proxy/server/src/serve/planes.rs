@@ -7,7 +7,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use bauta_attestation::{
     Parts as IdentityParts, Plane,
-    config::{SecretText, Settings},
+    config::{SecretText, Settings, Span},
     keys::KeyMaterial,
 };
 use bauta_audit::note::{Signer, Verifier};
@@ -97,22 +97,7 @@ pub(super) async fn gateway(
     let url = needed(config.storage.gateway.as_ref(), "storage.gateway")?;
     let root = gateway_root(config, base)?;
     let handle = bauta_storage::gateway(url, base, durability(&config.storage)).await?;
-    let (feed, key): (Arc<dyn Feed>, String) = match plane {
-        Some(plane) => (
-            Arc::new(InProcess(Arc::clone(plane))),
-            plane.log_signer()?.vkey(),
-        ),
-        None => {
-            let server = &config.server;
-            let key = needed(server.identity_log_key.clone(), "server.identity_log_key")?;
-            let origin = server.feed_url.as_ref().unwrap_or(&server.public_url);
-            let feed = OverHttp {
-                http: outbound()?,
-                origin: origin.clone(),
-            };
-            (Arc::new(feed), key)
-        }
-    };
+    let (feed, key) = feed(config, plane)?;
     let gateway = Gateway::open(GatewayParts {
         book: handle.book,
         replicas: handle.replicas,
@@ -133,6 +118,25 @@ pub(super) async fn gateway(
     })
     .await?;
     Ok(gateway)
+}
+
+/// Where pages come from, and the key they are signed with.
+fn feed(config: &Config, plane: Option<&Arc<Plane>>) -> anyhow::Result<(Arc<dyn Feed>, String)> {
+    if let Some(plane) = plane {
+        let key = plane.log_signer()?.vkey();
+        return Ok((Arc::new(InProcess(Arc::clone(plane))), key));
+    }
+    let server = &config.server;
+    let key = needed(server.identity_log_key.clone(), "server.identity_log_key")?;
+    let feed = OverHttp {
+        http: outbound()?,
+        origin: server
+            .feed_url
+            .as_ref()
+            .unwrap_or(&server.public_url)
+            .clone(),
+    };
+    Ok((Arc::new(feed), key))
 }
 
 /// The gateway's root key.
@@ -177,7 +181,7 @@ fn longest_life(config: &Config) -> i64 {
             .into_iter()
             .flatten()
     });
-    spans.map(|span| span.as_seconds()).max().unwrap_or(3_600)
+    spans.map(Span::as_seconds).max().unwrap_or(3_600)
 }
 
 fn needed<T>(value: Option<T>, key: &str) -> anyhow::Result<T> {
