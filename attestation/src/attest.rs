@@ -463,3 +463,53 @@ pub enum AttestError {
     #[error("the signature of an attestation does not hold")]
     Signature,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// Names a method twice for whatever can be printed: then the compiler does not know which.
+    trait Silent<A> {
+        fn is_silent() {}
+    }
+    impl<T: ?Sized> Silent<()> for T {}
+    impl<T: ?Sized + Debug> Silent<u8> for T {}
+
+    #[test]
+    fn prv_05_what_is_personal_or_secret_cannot_be_printed() {
+        // None of these lines compiles once its type derives `Debug`.
+        <tag::Subject as Silent<_>>::is_silent();
+        <tag::Hardened as Silent<_>>::is_silent();
+        <Evidence as Silent<_>>::is_silent();
+        <evidence::Private<UnixDay> as Silent<_>>::is_silent();
+        <crate::verify::Session as Silent<_>>::is_silent();
+        <crate::verify::Created as Silent<_>>::is_silent();
+        <crate::config::SecretText as Silent<_>>::is_silent();
+        <crate::keys::KeyMaterial as Silent<_>>::is_silent();
+        <crate::keys::Keys as Silent<_>>::is_silent();
+        <SigningKey as Silent<_>>::is_silent();
+    }
+
+    #[test]
+    fn two_doubtful_truths_make_no_certain_one() {
+        use Truth::{False, True, Undetermined};
+
+        for (one, other, both) in [
+            (True, True, True),
+            (True, Undetermined, Undetermined),
+            (Undetermined, False, False),
+            (Undetermined, Undetermined, Undetermined),
+        ] {
+            assert_eq!((one.and(other), other.and(one)), (both, both));
+        }
+        let written = serde_json::to_string(&[True, False, Undetermined]);
+        assert_eq!(
+            written.as_deref().ok(),
+            Some(r#"[true,false,"undetermined"]"#)
+        );
+        assert!(serde_json::from_str::<Truth>("\"yes\"").is_err());
+        assert!(serde_json::from_str::<Truth>("null").is_err());
+    }
+}

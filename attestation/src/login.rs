@@ -79,10 +79,8 @@ async fn begin(
     let to = wanted
         .filter(|to| is_local(to))
         .unwrap_or_else(|| "/".to_owned());
-    plane
-        .begin_login(to, &headers)
-        .await
-        .unwrap_or_else(|error| error.answer(&headers))
+    let answer = plane.begin_login(to, &headers).await;
+    answer.unwrap_or_else(|error| plane.refuse_login(&error, &headers))
 }
 
 async fn finish(
@@ -93,10 +91,21 @@ async fn finish(
     let answer = plane
         .finish_login(query.as_deref().unwrap_or_default(), &headers)
         .await;
-    answer.unwrap_or_else(|error| error.answer(&headers))
+    match answer {
+        Ok(answer) => {
+            plane.metrics.sign_in("ok");
+            answer
+        }
+        Err(error) => plane.refuse_login(&error, &headers),
+    }
 }
 
 impl Plane {
+    fn refuse_login(&self, error: &LoginError, headers: &HeaderMap) -> Response {
+        self.metrics.sign_in(error.public().code());
+        error.answer(headers)
+    }
+
     async fn begin_login(&self, to: String, headers: &HeaderMap) -> Result<Response, LoginError> {
         let now = self.clock.now();
         let provider = self.discovery.provider(now).await?;

@@ -81,6 +81,7 @@ impl Plane {
             officer,
             salt: salt.0,
             hashing: Semaphore::new(HASHING_AT_ONCE),
+            metrics: crate::metrics::Metrics::default(),
         });
         plane.adopt(new).await?;
         plane.turn_keys().await?;

@@ -64,6 +64,10 @@ impl Plane {
             Ok(count) => tended.redacted = count,
             Err(error) => keep(error.into()),
         }
+        match self.store.unredacted().await {
+            Ok(held) => self.metrics.unredacted(held),
+            Err(error) => keep(error.into()),
+        }
         match self.wrap_tags().await {
             Ok(count) => tended.wrapped = count,
             Err(error) => keep(error.into()),

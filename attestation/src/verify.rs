@@ -297,7 +297,11 @@ impl Plane {
             grant,
             events,
         };
-        Ok(self.store.decide(&decision).await?)
+        let decided = self.store.decide(&decision).await?;
+        if decided == Decided::Written {
+            self.metrics.verified(outcome);
+        }
+        Ok(decided)
     }
 
     /// The state that evidence leads to, a word for the log, and what is attested, if anything.

@@ -115,6 +115,9 @@ pub trait People: Send + Sync {
         limit: u32,
     ) -> Result<Vec<RedactionRow>, StoreError>;
 
+    /// How much evidence waits at vendors, and since when.
+    async fn unredacted(&self) -> Result<Unredacted, StoreError>;
+
     /// Writes how far a redaction came.
     async fn redaction_step(&self, step: &RedactionStep) -> Result<(), StoreError>;
 
@@ -656,6 +659,15 @@ pub struct RedactionRow {
     pub vendor_session: Vec<u8>,
     /// Where redaction stands.
     pub redaction: RedactionState,
+}
+
+/// What vendors still hold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Unredacted {
+    /// How many sessions are not confirmed redacted.
+    pub sessions: u64,
+    /// When the oldest of them began.
+    pub oldest: Option<UnixMillis>,
 }
 
 /// How far a redaction came.

@@ -11,8 +11,8 @@ use super::{
         AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
         LogoutNames, MemberRow, MemberState, NewAttestation, NewVerification, Once, People,
         PolicyRow, RedactionRow, RedactionState, RedactionStep, SessionRow, SignIn, SignedInAs,
-        SigningKeyRow, StandingRow, TagRow, TakenLogin, VerificationRow, VerificationState, Vouch,
-        Vouched,
+        SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted, VerificationRow,
+        VerificationState, Vouch, Vouched,
     },
 };
 
@@ -278,6 +278,21 @@ impl People for Memory {
             .take(count(limit))
             .map(|(_, row)| row)
             .collect())
+    }
+
+    async fn unredacted(&self) -> Result<Unredacted, StoreError> {
+        self.up("unredacted")?;
+        let state = self.state();
+        let held = state
+            .verifications
+            .values()
+            .filter(|kept| kept.row.vendor_session.is_some());
+        let oldest = held.clone().map(|kept| kept.row.began).min();
+        let sessions = held.count().saturating_add(state.orphans.len());
+        Ok(Unredacted {
+            sessions: u64::try_from(sessions).unwrap_or(u64::MAX),
+            oldest,
+        })
     }
 
     async fn redaction_step(&self, step: &RedactionStep) -> Result<(), StoreError> {

@@ -64,7 +64,11 @@ impl Plane {
             event: self.scribe(now).officer_vouched(member, officer.member),
             granted: attested.events,
         };
-        Ok(match self.store.vouch(&vouch).await? {
+        let vouched = self.store.vouch(&vouch).await?;
+        if vouched == Vouched::Granted {
+            self.metrics.verified("vouched");
+        }
+        Ok(match vouched {
             Vouched::First => Word::First,
             Vouched::Again => Word::Again,
             Vouched::Granted => Word::Granted,

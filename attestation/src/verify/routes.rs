@@ -102,14 +102,26 @@ pub(super) async fn persona(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let answer = take_persona(&plane, &headers, body).await;
+    plane.metrics.webhook(match answer.status().as_u16() {
+        200 => "taken",
+        401 => "unsigned",
+        404 => "unknown",
+        503 => "unavailable",
+        _ => "malformed",
+    });
+    answer
+}
+
+async fn take_persona(plane: &Plane, headers: &HeaderMap, body: Body) -> Response {
     let Some(vendor) = plane.vendor(persona::KIND) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let body = match read(&headers, body).await {
+    let body = match read(headers, body).await {
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
-    let hint = match vendor.verify_webhook(&headers, &body, plane.clock.now()) {
+    let hint = match vendor.verify_webhook(headers, &body, plane.clock.now()) {
         Ok(hint) => hint,
         Err(error) => {
             tracing::warn!(error = chain(&error), "a webhook was refused");

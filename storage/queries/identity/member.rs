@@ -10,7 +10,7 @@ use bauta_attestation::ports::{
         BackChannelLogout, Begun, Decided, Decision, ERASED_EVENT, Horizon, LoginAttempt,
         LogoutNames, MemberRow, MemberState, NewVerification, Once, People, PolicyRow,
         RedactionRow, RedactionStep, SessionRow, SignIn, SignedInAs, SigningKeyRow, StandingRow,
-        TagRow, TakenLogin, VerificationRow, Vouch, Vouched,
+        TagRow, TakenLogin, Unredacted, VerificationRow, Vouch, Vouched,
     },
 };
 use bauta_audit::{
@@ -244,6 +244,13 @@ impl People for IdentityStore {
     ) -> Result<Vec<RedactionRow>, StoreError> {
         self.asks("redactions due", (now, limit), |db, with| {
             Box::pin(async move { verification::due(db, with.0, with.1).await })
+        })
+        .await
+    }
+
+    async fn unredacted(&self) -> Result<Unredacted, StoreError> {
+        self.asks("unredacted", (), |db, _| {
+            Box::pin(verification::unredacted(db))
         })
         .await
     }

@@ -4,7 +4,7 @@ use bauta_attestation::ports::{
     AttestationId, Lookup, MemberId, VerificationId,
     people::{
         Begun, Decided, Decision, NewVerification, RedactionRow, RedactionState, RedactionStep,
-        VerificationRow, VerificationState,
+        Unredacted, VerificationRow, VerificationState,
     },
 };
 use bauta_token::units::UnixMillis;
@@ -298,6 +298,27 @@ async fn orphans_due(db: &mut Conn, now: i64, limit: i64) -> sqlx::Result<Vec<Re
             })
         })
         .collect()
+}
+
+/// Counted over attempts and over what erased members left; only attempts know when they began.
+pub(super) async fn unredacted(db: &mut Conn) -> sqlx::Result<Unredacted> {
+    let held = query!(
+        r#"SELECT count(*) AS "n!: i64", min(began_at) AS "oldest?: i64"
+           FROM verification
+           WHERE vendor_session IS NOT NULL"#
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let orphans = query_scalar!(
+        r#"SELECT count(*) AS "n!: i64"
+           FROM orphan_session"#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Unredacted {
+        sessions: u64::try_from(held.n.saturating_add(orphans)).unwrap_or_default(),
+        oldest: held.oldest.map(UnixMillis),
+    })
 }
 
 pub(super) async fn redact(db: &mut Conn, step: &RedactionStep) -> sqlx::Result<()> {
