@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -160,7 +162,7 @@ async fn accept(
             shutdown: shutdown.child_token(),
             cut: cut.child_token(),
             tracker: tracker.clone(),
-            _place: place,
+            place,
         };
         match &tls {
             None => drop(tracker.spawn(connection.plain(stream))),
@@ -219,7 +221,7 @@ struct Connection {
     shutdown: CancellationToken,
     cut: CancellationToken,
     tracker: TaskTracker,
-    _place: Place,
+    place: Place,
 }
 
 impl Connection {
@@ -257,7 +259,8 @@ impl Connection {
     /// Runs HTTP/1.1 on `stream` to its end.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
         let wire = Arc::new(Wire::default());
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(self.place.house());
             let tally = Arc::clone(&self.limits.tally);
             door::answer(self.router.clone(), Arc::clone(&wire), tally, request)
         });

@@ -35,7 +35,8 @@ where
 {
     let (wire, watch) = (Arc::new(Wire::default()), Arc::new(Watch::new()));
     let limits = &connection.limits;
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(connection.place.house());
         let (router, limits) = (connection.router.clone(), Arc::clone(limits));
         let (wire, watch) = (Arc::clone(&wire), Arc::clone(&watch));
         async move { Ok::<_, Infallible>(watch.over(answer(router, wire, limits, request).await)) }

@@ -1,9 +1,10 @@
 //! How many connections there are, in all and from one peer.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::extract::ConnectInfo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The open connections. An address is known for as long as one from it is open, and never told.
@@ -60,6 +61,24 @@ impl Peers {
     }
 }
 
+impl Place {
+    /// The house that a request comes from, an IPv4 network of 24 bits or an IPv6 one of 48: all that
+    /// a route may know of a peer. It is what a person is told about who asks for a device login.
+    pub(super) fn house(&self) -> ConnectInfo<SocketAddr> {
+        let house: IpAddr = match self.peer {
+            IpAddr::V4(four) => {
+                let [a, b, c, _] = four.octets();
+                Ipv4Addr::new(a, b, c, 0).into()
+            }
+            IpAddr::V6(six) => {
+                let [a, b, c, ..] = six.segments();
+                Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+            }
+        };
+        ConnectInfo(SocketAddr::new(house, 0))
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,6 +121,15 @@ mod tests {
 
         drop(second);
         assert!(peers.admit(ip("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn a_route_learns_the_house_and_not_the_device() {
+        let peers = Peers::new(10, 10);
+        let house = |text| peers.admit(ip(text)).unwrap().house().0.to_string();
+
+        assert_eq!(house("192.0.2.77"), "192.0.2.0:0");
+        assert_eq!(house("2001:db8:1:2:3:4:5:6"), "[2001:db8:1::]:0");
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn connection(router: Router, limits: Limits) -> Connection {
         shutdown: CancellationToken::new(),
         cut: CancellationToken::new(),
         tracker: TaskTracker::new(),
-        _place: place,
+        place,
     }
 }
 
