@@ -21,6 +21,7 @@ use bauta::dev::{
 use bauta_tests::{root, tool};
 use serde_json::json;
 use sqlx::{Row, SqlitePool};
+use tokio::task::JoinSet;
 
 /// Kills in the fast tier; `BAUTA_KILLS` asks for more.
 const KILLS: u64 = 20;
@@ -59,8 +60,7 @@ async fn sto_06_kill_9_loses_nothing_that_was_acknowledged() {
             .wrapping_add(1_442_695_040_888_963_407);
         // The moment is drawn, not waited for: anywhere in the first 400 ms under load.
         tokio::time::sleep(Duration::from_millis(5 + (seed >> 33) % 395)).await;
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         load.stop(clients).await;
         let rows = journal(&scene.folder).await;
         load.check(&rows, scene.sandbox.anthropic.requests().len(), kill);
@@ -69,8 +69,7 @@ async fn sto_06_kill_9_loses_nothing_that_was_acknowledged() {
     let mut child = serve(&config, &scene).await;
     let open = journal(&scene.folder).await.open;
     assert_eq!(open, 0, "a start leaves no request open");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     exports_verify(&config, &scene.folder);
     let acknowledged = load.acknowledged.lock().unwrap().len();
     println!(
@@ -100,48 +99,46 @@ impl Load {
         }
     }
 
-    fn start(&self, clients: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    fn start(&self, clients: usize) -> JoinSet<()> {
         self.stop.store(false, Ordering::SeqCst);
         let body = json!({
             "model": "claude-haiku", "max_tokens": 16, "stream": true,
             "messages": [ { "role": "user", "content": "again" } ],
         })
         .to_string();
-        (0..clients)
-            .map(|_| {
-                let (http, url, token) = (self.http.clone(), self.url.clone(), self.token.clone());
-                let (acknowledged, stop) = (self.acknowledged.clone(), self.stop.clone());
-                let body = body.clone();
-                tokio::spawn(async move {
-                    while !stop.load(Ordering::SeqCst) {
-                        let sent = http
-                            .post(&url)
-                            .header("x-api-key", &token)
-                            .header("anthropic-version", "2023-06-01")
-                            .header("content-type", "application/json")
-                            .body(body.clone())
-                            .send()
-                            .await;
-                        let Ok(answer) = sent else { continue };
-                        let id = answer.headers().get("bauta-request").cloned();
-                        if answer.status().is_success()
-                            && let Some(id) = id
-                        {
-                            let id = id.to_str().unwrap().to_owned();
-                            acknowledged.lock().unwrap().insert(id);
-                        }
-                        drop(answer.bytes().await);
+        let mut running = JoinSet::new();
+        for _ in 0..clients {
+            let (http, url, token) = (self.http.clone(), self.url.clone(), self.token.clone());
+            let (acknowledged, stop) = (self.acknowledged.clone(), self.stop.clone());
+            let body = body.clone();
+            running.spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    let sent = http
+                        .post(&url)
+                        .header("x-api-key", &token)
+                        .header("anthropic-version", "2023-06-01")
+                        .header("content-type", "application/json")
+                        .body(body.clone())
+                        .send()
+                        .await;
+                    let Ok(answer) = sent else { continue };
+                    let id = answer.headers().get("bauta-request").cloned();
+                    if answer.status().is_success()
+                        && let Some(id) = id
+                    {
+                        let id = id.to_str().unwrap().to_owned();
+                        acknowledged.lock().unwrap().insert(id);
                     }
-                })
-            })
-            .collect()
+                    drop(answer.bytes().await);
+                }
+            });
+        }
+        running
     }
 
-    async fn stop(&self, clients: Vec<tokio::task::JoinHandle<()>>) {
+    async fn stop(&self, clients: JoinSet<()>) {
         self.stop.store(true, Ordering::SeqCst);
-        for client in clients {
-            client.await.unwrap();
-        }
+        clients.join_all().await;
     }
 
     fn check(&self, rows: &Journal, upstream: usize, kill: u64) {
@@ -156,6 +153,24 @@ impl Load {
             "after kill {kill}: {upstream} requests upstream, {} on record",
             rows.ids.len()
         );
+    }
+}
+
+/// The server, killed when the test is over however it ends.
+struct Server(Child);
+
+impl Server {
+    /// With signal 9: nothing of it runs any more when this returns.
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
@@ -198,23 +213,25 @@ fn ulid(bytes: &[u8]) -> String {
     (0..26).rev().map(digit).collect()
 }
 
-async fn serve(config: &Path, scene: &Scene) -> Child {
+async fn serve(config: &Path, scene: &Scene) -> Server {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(scene.folder.join("server.log"))
         .unwrap();
-    let child = Command::new(binary())
-        .args(["serve", "--config"])
-        .arg(config)
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
+    let server = Server(
+        Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap(),
+    );
     let address: SocketAddr = scene.url.trim_start_matches("http://").parse().unwrap();
     for _ in 0..600 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return child;
+            return server;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -89,7 +89,7 @@ fn schema(plane: &str, backend: &str) -> BTreeMap<String, Vec<Column>> {
     files.sort();
     let mut tables = BTreeMap::new();
     let mut table = None;
-    for line in files.iter().flat_map(|f| lines(f)) {
+    for line in files.iter().flat_map(lines) {
         let words: Vec<_> = line.split_whitespace().collect();
         match words.as_slice() {
             ["CREATE", "TABLE", name, ..] => {
