@@ -14,7 +14,13 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::Plane;
+use crate::{
+    Plane,
+    portal::{
+        self,
+        view::{Frame, Link, Message},
+    },
+};
 
 /// A refusal on its way to the caller: RFC 9457, or a small page for a person with a browser.
 ///
@@ -77,17 +83,19 @@ impl Refusal {
     }
 
     fn page(&self) -> Response {
-        let body = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-             content=\"width=device-width\"><title>{title}</title><main><h1>{title}</h1>\
-             <p>{next}</p><p><a href=\"/\">Go to the start page</a></p>\
-             <p><small>{code}</small></p></main></html>",
-            title = self.title,
-            next = self.next,
-            code = self.code,
-        );
-        let html = [(CONTENT_TYPE, "text/html; charset=utf-8")];
-        with_retry(self.status, (self.status, html, body).into_response())
+        let mut response = portal::page(&Message {
+            frame: Frame {
+                here: "",
+                signed_in: false,
+                development: false,
+            },
+            kicker: self.code,
+            heading: self.title.to_owned(),
+            text: self.next.to_owned(),
+            next: Some(Link::new("/", "Go to the start page")),
+        });
+        *response.status_mut() = self.status;
+        with_retry(self.status, response)
     }
 }
 

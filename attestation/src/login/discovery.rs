@@ -227,13 +227,13 @@ impl Document {
             authorize: place(&self.authorization_endpoint, "authorization_endpoint")?,
             token: place(&self.token_endpoint, "token_endpoint")?,
             keys: place(&self.jwks_uri, "jwks_uri")?,
-            // Optional ones at another place are left out: sign-in works without them.
-            userinfo: self
-                .userinfo_endpoint
-                .and_then(|text| endpoint(&text, issuer, hosts)),
-            end_session: self
-                .end_session_endpoint
-                .and_then(|text| endpoint(&text, issuer, hosts)),
+            userinfo: optional("userinfo_endpoint", self.userinfo_endpoint, issuer, hosts),
+            end_session: optional(
+                "end_session_endpoint",
+                self.end_session_endpoint,
+                issuer,
+                hosts,
+            ),
             names_itself: self.authorization_response_iss_parameter_supported,
             secret_in_form: !basic,
             algs,
@@ -253,6 +253,23 @@ impl Document {
         }
         Ok(algs)
     }
+}
+
+/// An endpoint that sign-in can do without. Left out loudly: groups may be missing for want of it.
+fn optional(
+    name: &'static str,
+    text: Option<String>,
+    issuer: &str,
+    hosts: &[String],
+) -> Option<Url> {
+    let found = endpoint(&text?, issuer, hosts);
+    if found.is_none() {
+        tracing::warn!(
+            name,
+            "an endpoint on another host is left out; name its host in sso.hosts"
+        );
+    }
+    found
 }
 
 /// A URL on the issuer's own host, or on one that the configuration names: https, or http where

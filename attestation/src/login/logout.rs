@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     body::{Body, to_bytes},
     extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL},
     response::{IntoResponse, Response},
 };
 use bauta_token::jws::Purpose;
@@ -18,13 +16,21 @@ use super::{LoginError, SESSION_COOKIE, SignedInMember, Subject, chain, see_othe
 use crate::{
     Plane,
     http::Refusal,
+    portal::{self, view::Frame},
     ports::people::{BackChannelLogout, LogoutNames},
 };
 
 /// Asks whether the member means it: a link elsewhere must not sign anybody out.
-pub(super) async fn confirm() -> Response {
-    let html = [(CONTENT_TYPE, "text/html; charset=utf-8")];
-    (html, CONFIRM).into_response()
+pub(super) async fn confirm(State(plane): State<Arc<Plane>>) -> Response {
+    portal::page(&SignOut {
+        frame: portal::frame(&plane, "", false),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "logout.html")]
+struct SignOut {
+    frame: Frame,
 }
 
 /// Ends the session of this browser, then asks the identity provider to end its own.
@@ -149,8 +155,3 @@ const BACK_CHANNEL: &str = "http://schemas.openid.net/event/backchannel-logout";
 const LONGEST: usize = 64 * 1024;
 /// One day.
 const REMEMBER_SECONDS: i64 = 86_400;
-
-const CONFIRM: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-     content=\"width=device-width\"><title>Sign out</title><main><h1>Sign out of Bauta?</h1>\
-     <form method=\"post\" action=\"/logout\"><button>Sign out</button></form>\
-     <p><a href=\"/\">Stay signed in</a></p></main></html>";

@@ -14,7 +14,7 @@ use url::Url;
 use super::is_local;
 use crate::{
     config::{DeviceFlow, Roles, Settings},
-    issue::world::{NOW, Reply, World},
+    issue::world::{NOW, Reply, World, name},
     ports::{Role, people::People},
 };
 use idp::{Idp, form};
@@ -145,9 +145,9 @@ fn code(reply: &Reply) -> &str {
     );
     let (_, rest) = reply
         .body
-        .split_once("<small>")
+        .split_once("<p class=\"kicker\">")
         .unwrap_or(("", &reply.body));
-    rest.split_once("</small>").unwrap_or((rest, "")).0
+    rest.split_once("</p>").unwrap_or((rest, "")).0
 }
 
 #[tokio::test]
@@ -211,6 +211,31 @@ async fn a_second_sign_in_is_the_same_member_with_the_groups_of_today() {
         1,
         "only the scope that is open to all"
     );
+}
+
+#[tokio::test]
+async fn who_leaves_a_group_loses_its_long_lived_tokens_at_the_next_sign_in() {
+    let office = Office::new().await;
+    office.sign_in(&mut Browser::default()).await;
+    let member = office.world.store.members(None, 9).await.unwrap()[0].member;
+    office.world.verify(member).await;
+    let plane = &office.world.plane;
+    for scope in ["frontier", "frontier"] {
+        let qualified = plane.qualify(member, &name(scope)).await.unwrap();
+        let ask = crate::issue::Ask::sign_in(crate::issue::ClientKind::Cli);
+        plane.issue(qualified, ask).await.unwrap();
+    }
+    office.sign_in(&mut Browser::default()).await;
+    assert_eq!(
+        plane.grants(member).await.unwrap().len(),
+        2,
+        "nothing changed"
+    );
+    office.idp.said().claims = json!({ "sub": "alice", "groups": [] });
+
+    office.sign_in(&mut Browser::default()).await;
+
+    assert_eq!(plane.grants(member).await.unwrap().len(), 0);
 }
 
 #[tokio::test]
