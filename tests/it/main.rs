@@ -5,5 +5,7 @@ mod canary;
 mod journey;
 mod kill;
 mod schema;
+mod sdk;
+mod threats;
 mod unlinkable;
 mod wall;
