@@ -13,6 +13,7 @@ use crate::{
     attest::{Predicate, Record, Truth},
     ports::{
         AttestationId, MemberId, Role,
+        grants::HeldFor,
         people::{MemberRow, MemberState, RedactionState, StandingRow, VerificationState},
     },
     qualify::QualifyError,
@@ -217,21 +218,48 @@ impl Plane {
 
     /// Erases `member`: row, tag, attestations and nonces, and the salts and texts of the log's
     /// leaves about it, which become noise in an intact tree. What a vendor holds is redacted on.
-    /// `false` when there is no such member.
     ///
-    /// A suspended member may come back under a new id by signing in: whoever must stay out is
-    /// suspended at the identity provider.
+    /// Who is suspended, or whose account a provider has shut, is not erased: an erased person that
+    /// signs in again is somebody new, and would get a fresh pseudonym by it.
     ///
     /// # Errors
     ///
     /// When something may be left; call again.
-    pub async fn erase(&self, member: MemberId, by: Option<MemberId>) -> Result<bool, StoreError> {
+    pub async fn erase(
+        &self,
+        member: MemberId,
+        by: Option<MemberId>,
+    ) -> Result<Erased, StoreError> {
+        let Some(row) = self.store.member(member).await? else {
+            return Ok(Erased::NoMember);
+        };
+        let held = self.store.held(self.holder(member)).await?;
+        let shut = held.iter().any(|held| held.why == HeldFor::Deactivated);
+        if shut || row.state != MemberState::Active {
+            return Ok(Erased::Held);
+        }
         let now = self.clock.now();
         self.end_grants(member, "erased").await?;
         self.forget_grants(member).await?;
         let event = self.scribe(now).member_erased(member, by);
-        self.store.erase_member(member, now, &event).await
+        Ok(if self.store.erase_member(member, now, &event).await? {
+            Erased::Done
+        } else {
+            Erased::Held
+        })
     }
+}
+
+/// What came of an erasure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Erased {
+    /// It is done.
+    Done,
+    /// There is no such member.
+    NoMember,
+    /// The member is suspended or shut out by a provider: nothing was erased.
+    Held,
 }
 
 const MOST_MEMBERS: u32 = 500;

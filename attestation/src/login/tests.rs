@@ -15,6 +15,7 @@ use super::is_local;
 use crate::{
     config::{DeviceFlow, Roles, Settings},
     issue::world::{NOW, Reply, World, name},
+    member::Erased,
     ports::{Role, people::People},
 };
 use idp::{Idp, form};
@@ -710,9 +711,23 @@ async fn an_erased_member_is_unknown_and_may_begin_anew() {
     office.sign_in(&mut Browser::default()).await;
     let member = office.world.store.members(None, 9).await.unwrap()[0].member;
 
-    assert!(office.world.plane.erase(member, None).await.unwrap());
+    let erase = async || office.world.plane.erase(member, None).await.unwrap();
+    office
+        .world
+        .plane
+        .suspend(member, None, "case")
+        .await
+        .unwrap();
+    assert_eq!(
+        erase().await,
+        Erased::Held,
+        "nobody comes back fresh that way"
+    );
+    office.world.plane.reinstate(member, None).await.unwrap();
 
-    assert!(!office.world.plane.erase(member, None).await.unwrap());
+    assert_eq!(erase().await, Erased::Done);
+
+    assert_eq!(erase().await, Erased::NoMember);
     office.sign_in(&mut Browser::default()).await;
     let members = office.world.store.members(None, 9).await.unwrap();
     assert!(members.len() == 1 && members[0].member != member);

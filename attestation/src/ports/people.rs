@@ -77,7 +77,7 @@ pub trait People: Send + Sync {
         limit: u32,
     ) -> Result<Vec<MemberRow>, StoreError>;
 
-    /// Erases a member: row, tag, attestations, nonces, sessions, and what the log could tell.
+    /// Erases a member that is not suspended: row, tag, attestations, nonces, sessions, and what the log could tell.
     /// Vendor sessions stay until they are redacted, as nobody's.
     async fn erase_member(
         &self,

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::{
     AttestationId, Event, Lookup, MemberId, Rights, Role, Store, VerificationId,
-    grants::Seal,
+    grants::{Fall, Seal},
     people::{
         AttestationRow, AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon,
         LoginAttempt, LogoutNames, MemberState, NewAttestation, NewVerification, Once, PolicyRow,
@@ -677,6 +677,20 @@ async fn erasure_leaves_noise_and_nothing_else<S: Store>(store: Arc<S>) {
         .unwrap();
     seal(&*store).await;
     store.note(&[event(member(1), "late.news")]).await.unwrap();
+
+    let fall = Fall {
+        member: member(2),
+        holder: key(90),
+        grants: Vec::new(),
+        reason: "case".to_owned(),
+        held: Vec::new(),
+        now: NOW,
+        leaf: event(member(2), "member.suspended"),
+    };
+    store.fall(fall).await.unwrap();
+    let gone = event(member(2), "member.erased");
+    let held = store.erase_member(member(2), NOW, &gone).await.unwrap();
+    assert!(!held, "who is suspended is not erased");
 
     let erased = Event::private(
         "member.erased",

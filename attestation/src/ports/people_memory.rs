@@ -491,9 +491,11 @@ impl PeopleState {
     }
 
     fn erase(&mut self, member: MemberId, now: UnixMillis) -> bool {
-        if self.members.remove(&member).is_none() {
+        let active = |row: &MemberRow| row.state == MemberState::Active;
+        if !self.members.get(&member).is_some_and(active) {
             return false;
         }
+        self.members.remove(&member);
         self.sessions.retain(|_, kept| kept.member != member);
         self.vouchings
             .retain(|(who, by), _| *who != member && *by != member);

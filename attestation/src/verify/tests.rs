@@ -23,7 +23,7 @@ use crate::{
     },
     issue::world::{Ada, NOW, Reply, World, name},
     login::SignedInMember,
-    member::Standing,
+    member::{Erased, Standing},
     ports::{
         MemberId, Role,
         people::{People, RedactionState, VerificationState},
@@ -835,7 +835,8 @@ async fn what_an_erased_member_left_at_the_vendor_is_redacted_as_nobodys() {
     let inquiry = desk.begin().await;
     desk.decides(&inquiry, "approved", 60).await;
 
-    assert!(desk.world.plane.erase(desk.ada.id, None).await.unwrap());
+    let erased = desk.world.plane.erase(desk.ada.id, None).await.unwrap();
+    assert_eq!(erased, Erased::Done);
     desk.world.plane.tend().await.unwrap();
     desk.persona
         .set(&inquiry, |inquiry| inquiry.children_redacted = true);

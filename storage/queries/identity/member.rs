@@ -377,6 +377,10 @@ async fn erase(
     now: UnixMillis,
     event: &Event,
 ) -> sqlx::Result<bool> {
+    let active = |row: &MemberRow| row.state == MemberState::Active;
+    if !by_id(db, member).await?.as_ref().is_some_and(active) {
+        return Ok(false);
+    }
     let (id, at) = (member.as_bytes().as_slice(), now.0);
     query!(
         "INSERT INTO orphan_session (id, vendor, vendor_session, requested, look_at)
@@ -388,16 +392,13 @@ async fn erase(
     )
     .execute(&mut *db)
     .await?;
-    let gone = query!(
+    query!(
         "DELETE FROM member
          WHERE id = $1",
         id
     )
     .execute(&mut *db)
     .await?;
-    if gone.rows_affected() == 0 {
-        return Ok(false);
-    }
     let name = member.to_string();
     query!(
         "INSERT INTO erasure (member, erased_at)
