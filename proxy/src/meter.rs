@@ -85,7 +85,7 @@ impl Meter {
             kept.entry(header::CACHE_CONTROL)
                 .or_insert(HeaderValue::from_static("no-cache"));
         }
-        let body = Metered {
+        let mut body = Metered {
             inner,
             live: Some(Live {
                 dialect,
@@ -103,6 +103,8 @@ impl Meter {
             ticks: None,
             meter: self.clone(),
         };
+        // Nobody asks for a piece of a body that has none.
+        body.end_with_the_last_byte();
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
         *response.headers_mut() = kept;
@@ -160,6 +162,7 @@ impl Body for Metered {
                         continue;
                     };
                     if self.count(&data) {
+                        self.end_with_the_last_byte();
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                 }
@@ -242,6 +245,14 @@ impl Metered {
         Poll::Ready(None)
     }
 
+    /// An answer of known length ends with its last byte. Whoever relays it knows the length too,
+    /// and does not ask for the end after it.
+    fn end_with_the_last_byte(&mut self) {
+        if self.inner.is_end_stream() {
+            self.ended();
+        }
+    }
+
     /// The upstream said all it had to say.
     fn ended(&mut self) {
         let Some(live) = &self.live else { return };
@@ -280,6 +291,12 @@ impl Metered {
 
 impl Live {
     fn settle(self, outcome: Outcome, meter: &Meter) {
+        // The provider's error is the provider's, whoever leaves in the middle of it.
+        let outcome = if self.status.is_success() {
+            outcome
+        } else {
+            Outcome::UpstreamError
+        };
         let total = self.tally.total();
         meter.metrics.ended(self.route, outcome);
         self.line.end(outcome, Some(self.status), meter.clock.now());

@@ -436,6 +436,72 @@ async fn a_providers_own_error_is_relayed_unmodified_and_costs_nothing() {
     );
 }
 
+/// What a server does that knows the length: it takes the last byte and asks for nothing more.
+async fn take_by_length(kit: &Kit, answer: &str) {
+    let response = kit.send(messages(&token(|_| {}), ASK)).await;
+    let mut body = response.into_body();
+    let mut left = answer.len();
+    while left > 0 {
+        left -= body
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap()
+            .len();
+    }
+    drop(body);
+}
+
+#[tokio::test]
+async fn an_answer_of_known_length_is_complete_with_its_last_byte() {
+    let kit = Kit::new().await;
+    kit.main.will(Does::Says(document("200 OK", MESSAGE)));
+
+    take_by_length(&kit, MESSAGE).await;
+
+    let ended = kit.closed(1).await.remove(0).ended.unwrap();
+    assert_eq!(
+        (ended.outcome.as_str(), ended.charged),
+        ("completed", Some(550))
+    );
+}
+
+#[tokio::test]
+async fn a_providers_error_of_known_length_costs_nothing() {
+    let kit = Kit::new().await;
+    for error in ["{\"type\":\"error\"}", ""] {
+        kit.main
+            .will(Does::Says(document("400 Bad Request", error)));
+        take_by_length(&kit, error).await;
+    }
+
+    for row in kit.closed(2).await {
+        let ended = row.ended.unwrap();
+        assert_eq!(
+            (ended.outcome.as_str(), ended.charged),
+            ("upstream_error", Some(0))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_in_a_providers_error_pays_nothing() {
+    let kit = Kit::new().await;
+    let whole = document("400 Bad Request", "{\"type\":\"error\"}");
+    let half = whole[..whole.len() - 4].to_owned();
+    kit.main.will(Does::Waits(half));
+
+    drop(kit.send(messages(&token(|_| {}), ASK)).await);
+
+    let ended = kit.closed(1).await.remove(0).ended.unwrap();
+    assert_eq!(
+        (ended.outcome.as_str(), ended.charged),
+        ("upstream_error", Some(0))
+    );
+}
+
 #[tokio::test]
 async fn srf_03_a_redirect_is_neither_followed_nor_relayed() {
     let kit = Kit::new().await;
