@@ -2,7 +2,7 @@
 //!
 //! A webhook is a hint and the redirect back is not even that: before anything is granted the
 //! vendor is asked. Events are taken once, in the vendor's own order. What the vendor knows of the
-//! person passes through memory as [`Evidence`] and ends in [`crate::attest`].
+//! person passes through memory as evidence and ends in [`crate::attest`].
 
 use std::sync::Arc;
 
@@ -233,6 +233,10 @@ impl Plane {
                 return Ok(Taken::Unknown);
             };
             if self.store.event_seen(seen).await? {
+                // The vendor repeats what it got no answer to: the grants may not have ended then.
+                if row.state == VerificationState::Declined {
+                    self.end_unattested(row.member).await?;
+                }
                 return Ok(Taken::Done);
             }
             let evidence = vendor.fetch(session).await?;
@@ -273,9 +277,6 @@ impl Plane {
             && state == VerificationState::Declined
             && at >= row.last_event;
         if taken_back {
-            // First, and idempotent: were it second, a crash in between would leave live tokens
-            // under an attestation that was taken back.
-            self.end_grants(row.member, "verification_revoked").await?;
             events.push(scribe.attestation_ended(row.member, row.attestation, "revoked"));
         }
         let grant = attested.map(|attested| {
@@ -300,8 +301,21 @@ impl Plane {
         let decided = self.store.decide(&decision).await?;
         if decided == Decided::Written {
             self.metrics.verified(outcome);
+            if taken_back {
+                // Second: from here on nothing is issued on the attestation, so that none slips in.
+                self.end_unattested(row.member).await?;
+            }
         }
         Ok(decided)
+    }
+
+    /// Ends the grants of a member that nothing is attested of, any more.
+    async fn end_unattested(&self, member: MemberId) -> Result<(), StoreError> {
+        let standing = self.store.standing(member).await?;
+        if standing.is_some_and(|row| row.attestation.is_none()) {
+            self.end_grants(member, "verification_revoked").await?;
+        }
+        Ok(())
     }
 
     /// The state that evidence leads to, a word for the log, and what is attested, if anything.
