@@ -129,9 +129,13 @@ impl Plane {
                 .iter()
                 .map(|who| self.scribe(now).logout(*who, "idp"))
                 .collect(),
-            members,
+            members: members.clone(),
         };
         self.store.back_channel_logout(&logout).await?;
+        for member in members {
+            // And once more: a session that still lived may have been given one in between.
+            self.end_grants(member, "idp_logout").await?;
+        }
         Ok(())
     }
 }
