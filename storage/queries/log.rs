@@ -1,6 +1,9 @@
 //! One Merkle log, opened once per database.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use bauta_audit::{
     note::Signer,
@@ -18,6 +21,40 @@ pub(crate) struct Entry {
     pub(crate) salt: Option<[u8; 32]>,
     /// Canonical JSON.
     pub(crate) event: String,
+}
+
+/// The last tree this process signed. Kept in memory and nowhere else: what is beside the leaves can
+/// be changed with them.
+#[derive(Default)]
+pub(crate) struct Signed(Mutex<Option<(u64, Hash)>>);
+
+impl Signed {
+    /// Its size and root.
+    pub(crate) fn last(&self) -> Option<(u64, Hash)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called when the transaction that signed `head` has committed.
+    pub(crate) fn remember(&self, head: &Head) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((head.size, head.root));
+    }
+}
+
+/// Refuses when the log is no continuation of what this process signed last: somebody with the
+/// database cut or rewrote it, and a signature would make that history.
+pub(crate) async fn continues(db: &mut Conn, signed: Option<(u64, Hash)>) -> sqlx::Result<()> {
+    let Some((size, root)) = signed else {
+        return Ok(());
+    };
+    if newest(db).await?.size < size {
+        return Err(corrupt("the log is shorter than the one that was signed"));
+    }
+    let peaks = fetch(db, &Frontier::peak_ids(size)).await?;
+    Frontier::new(size, peaks)
+        .filter(|frontier| frontier.root() == root)
+        .map(drop)
+        .ok_or_else(|| corrupt("the log is not a continuation of the one that was signed"))
 }
 
 /// Takes the log for the rest of the transaction. Must be its first statement.

@@ -100,6 +100,63 @@ async fn an_export_that_does_not_start_from_what_was_kept_says_so() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn aud_02_a_log_that_was_cut_is_never_signed_again() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    let gateway = world.stage.running.gateway.clone().unwrap();
+    for _ in 0..3 {
+        ask(&world, &token, false).await;
+        gateway.seal().await.unwrap();
+    }
+    let file = world.stage.scene.folder.join("data/gateway.db");
+    let thief = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    for cut in [
+        "DELETE FROM leaf WHERE idx >= 4",
+        "DELETE FROM checkpoint WHERE size > 4",
+        "DELETE FROM tree_node WHERE (idx + 1) * (1 << level) > 4",
+    ] {
+        sqlx::query(cut).execute(&thief).await.unwrap();
+    }
+    thief.close().await;
+    ask(&world, &token, false).await;
+
+    let signed = gateway.seal().await;
+
+    let error = signed.expect_err("the cut log was signed");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.contains("shorter than the one that was signed"),
+        "{cause}"
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aud_01_a_record_that_was_blanked_is_no_erasure_in_the_gateway_log() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    ask(&world, &token, false).await;
+    let gateway = world.stage.running.gateway.clone().unwrap();
+    gateway.seal().await.unwrap();
+    let file = world.stage.scene.folder.join("data/gateway.db");
+    let thief = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    let blank = "UPDATE leaf SET salt = NULL, event = NULL WHERE idx = 0";
+    sqlx::query(blank).execute(&thief).await.unwrap();
+    thief.close().await;
+    let out = world.stage.scene.folder.join("exports/gateway.jsonl");
+
+    let made = bauta::export::gateway(&gateway, &bauta::export::Whole::until_now(), &out).await;
+
+    assert!(made.is_err(), "a blanked record was exported as erased");
+    assert!(!out.exists());
+    world.end().await;
+}
+
 async fn exports(world: &World) -> Vec<PathBuf> {
     let running = &world.stage.running;
     let whole = bauta::export::Whole::until_now();

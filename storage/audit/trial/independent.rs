@@ -284,7 +284,7 @@ fn entry(minute: u8) -> Entry {
 
 fn everything() -> Request {
     Request {
-        plane: Plane::Gateway,
+        plane: Plane::Identity,
         window: Window::new("2026-11-20T10:01:00.000Z", "2026-11-20T10:07:00.000Z").unwrap(),
         filter: Filter::everything(),
         profile: Profile::Auditor,

@@ -95,6 +95,7 @@ pub enum Durability {
 /// One database, always the primary: a replica may show a spent token as fresh.
 pub(crate) struct Database {
     pool: PgPool,
+    pub(crate) signed: log::Signed,
 }
 
 impl Database {
@@ -115,7 +116,10 @@ impl Database {
             .acquire_timeout(Duration::from_secs(5))
             .connect_with(options.options([("synchronous_commit", commit)]))
             .await?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            signed: log::Signed::default(),
+        })
     }
 
     pub(crate) fn writer(&self) -> &PgPool {

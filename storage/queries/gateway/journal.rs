@@ -14,7 +14,10 @@ use bauta_token::{
 };
 use sqlx::query;
 
-use crate::{Conn, GatewayStore, gateway_log, log::corrupt};
+use crate::{
+    Conn, GatewayStore, gateway_log,
+    log::{self, corrupt},
+};
 
 #[async_trait]
 impl Journal for GatewayStore {
@@ -84,12 +87,20 @@ impl Journal for GatewayStore {
         seed: [u8; 32],
         now: UnixMillis,
     ) -> Result<Sealing, StoreError> {
-        self.db
+        let signed = self.db.signed.last();
+        let sealing = self
+            .db
             .write("seal", move |db| {
                 let signer = Arc::clone(&signer);
-                Box::pin(async move { gateway_log::seal(db, &signer, &seed, now).await })
+                Box::pin(async move {
+                    log::lock(db).await?;
+                    log::continues(db, signed).await?;
+                    gateway_log::seal(db, &signer, &seed, now).await
+                })
             })
-            .await
+            .await?;
+        self.db.signed.remember(&sealing.head);
+        Ok(sealing)
     }
 }
 

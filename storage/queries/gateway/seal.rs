@@ -35,14 +35,13 @@ impl LogStore for GatewayStore {
     }
 }
 
-/// Appends what no leaf tells of yet, and marks it, in one transaction.
+/// Appends what no leaf tells of yet, and marks it, in one transaction that has the log's lock.
 pub(crate) async fn seal(
     db: &mut Conn,
     signer: &Signer,
     seed: &[u8; 32],
     now: UnixMillis,
 ) -> sqlx::Result<Sealing> {
-    log::lock(db).await?;
     let mut batch = Batch::new(seed);
     let rows = unlogged(db).await?;
     for (row, intent_logged) in &rows {

@@ -1,10 +1,10 @@
 //! Grants: issued, renewed, ended. Logins that wait for a person are in `login.rs`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use bauta_attestation::ports::{
-    Event, Lookup, MemberId,
+    Event, Lookup, Rights,
     grants::{
         Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Grants, Handle, Held,
         Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Renewal, Rise, Seal, Told,
@@ -22,9 +22,12 @@ use bauta_token::{
     secret::{AuthCode, DeviceCode, Hashed, RefreshToken},
     units::{UnixDay, UnixMillis},
 };
-use sqlx::{query, query_scalar};
+use sqlx::query;
 
-use crate::{Conn, IdentityStore, log::corrupt};
+use crate::{
+    Conn, IdentityStore,
+    log::{self, corrupt},
+};
 
 mod fall;
 mod login;
@@ -187,6 +190,28 @@ impl Grants for IdentityStore {
             .await
     }
 
+    async fn end_others(
+        &self,
+        holder: Lookup,
+        keep: BTreeSet<Name>,
+        grants: Vec<Named>,
+        now: UnixMillis,
+        leaf: Event,
+    ) -> Result<Fell, StoreError> {
+        self.db
+            .write("end other grants", move |db| {
+                let (keep, grants, leaf) = (keep.clone(), grants.clone(), leaf.clone());
+                Box::pin(async move {
+                    let fell = fall::end_others(db, holder, &keep, &grants, now).await?;
+                    if matches!(fell, Fell::Ended(1..)) {
+                        seal::queue(db, &leaf).await?;
+                    }
+                    Ok(fell)
+                })
+            })
+            .await
+    }
+
     async fn forget_holder(
         &self,
         holder: Lookup,
@@ -229,10 +254,11 @@ impl Grants for IdentityStore {
         signer: Arc<Signer>,
         now: UnixMillis,
     ) -> Result<u64, StoreError> {
+        let signed = self.db.signed.last();
         self.db
             .write("publish", move |db| {
                 let (text, signer) = (text.clone(), Arc::clone(&signer));
-                Box::pin(async move { notice::publish(db, text, &signer, now).await })
+                Box::pin(async move { notice::publish(db, text, &signer, signed, now).await })
             })
             .await
     }
@@ -244,12 +270,20 @@ impl Grants for IdentityStore {
     }
 
     async fn seal(&self, batch: Seal) -> Result<Head, StoreError> {
-        self.db
+        let signed = self.db.signed.last();
+        let head = self
+            .db
             .write("seal", move |db| {
                 let batch = batch.clone();
-                Box::pin(async move { seal::seal(db, &batch).await })
+                Box::pin(async move {
+                    log::lock(db).await?;
+                    log::continues(db, signed).await?;
+                    seal::seal(db, &batch).await
+                })
             })
-            .await
+            .await?;
+        self.db.signed.remember(&head);
+        Ok(head)
     }
 
     async fn tidy(&self, now: UnixMillis) -> Result<(), StoreError> {
@@ -260,8 +294,8 @@ impl Grants for IdentityStore {
 }
 
 async fn issue(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Outcome> {
-    if !is_active(db, issuance.member).await? {
-        return Ok(Outcome::Barred);
+    if let Some(refused) = refused(db, issuance).await? {
+        return Ok(refused);
     }
     let outcome = match &issuance.basis {
         Basis::Asked(grant) => begin(db, issuance, grant).await?,
@@ -285,18 +319,34 @@ async fn issue(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Asked again here, so that a suspension that came after the judgement wins.
-async fn is_active(db: &mut Conn, member: MemberId) -> sqlx::Result<bool> {
-    let member = member.as_bytes().as_slice();
-    let state = query_scalar!(
-        r#"SELECT state AS "state!: String"
+/// Asked again here, so that a suspension, a verification that was taken back or a group that was
+/// lost after the judgement wins.
+async fn refused(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Option<Outcome>> {
+    let (member, attestation) = (
+        issuance.member.as_bytes().as_slice(),
+        issuance.ground.attestation.as_bytes().as_slice(),
+    );
+    let row = query!(
+        r#"SELECT state AS "state!: String", rights AS "rights!: String",
+                  (SELECT count(*)
+                   FROM attestation
+                   WHERE attestation.id = $2 AND attestation.member = member.id
+                         AND attestation.state = 'valid') AS "attested!: i64"
            FROM member
            WHERE id = $1"#,
-        member
+        member,
+        attestation
     )
     .fetch_optional(db)
     .await?;
-    Ok(state.as_deref() == Some(ACTIVE))
+    let Some(row) = row.filter(|row| row.state == ACTIVE) else {
+        return Ok(Some(Outcome::Barred));
+    };
+    let rights: Rights =
+        serde_json::from_str(&row.rights).map_err(|_| corrupt("rights are not rights"))?;
+    let lost = |scope| !rights.scopes.contains(scope);
+    let withdrawn = row.attested == 0 || issuance.ground.scope.as_ref().is_some_and(lost);
+    Ok(withdrawn.then_some(Outcome::Withdrawn))
 }
 
 async fn begin(db: &mut Conn, issuance: &Issuance, grant: &NewGrant) -> sqlx::Result<Outcome> {

@@ -1,7 +1,7 @@
 //! What the gateway is told, and the manifests it was shown.
 
 use bauta_attestation::ports::grants::Told;
-use bauta_audit::note::Signer;
+use bauta_audit::{note::Signer, tree::Hash};
 use bauta_token::{
     notice::{Notice, Numbered},
     units::UnixMillis,
@@ -85,9 +85,11 @@ pub(super) async fn publish(
     db: &mut Conn,
     text: String,
     signer: &Signer,
+    signed: Option<(u64, Hash)>,
     now: UnixMillis,
 ) -> sqlx::Result<u64> {
     log::lock(db).await?;
+    log::continues(db, signed).await?;
     if let Some((index, newest)) = manifest(db).await?
         && newest == text
     {

@@ -25,9 +25,9 @@ pub(crate) async fn queue(db: &mut Conn, event: &Event) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Moves the oldest events of the queue into the tree. With none, it signs that the log lives.
+/// Moves the oldest events of the queue into the tree, in a transaction that has the log's lock. With
+/// none, it signs that the log lives.
 pub(super) async fn seal(db: &mut Conn, batch: &Seal) -> sqlx::Result<Head> {
-    log::lock(db).await?;
     let at_most = i64::from(batch.at_most);
     let rows = query!(
         r#"SELECT seq AS "seq!: i64", salt AS "salt?: Vec<u8>", event AS "event!: String"

@@ -112,6 +112,7 @@ pub(crate) struct Database {
     /// Held for as long as a server has the database open: a second one on one file would break the
     /// single-writer promise. A tool that reads the log holds none.
     _lock: Option<File>,
+    pub(crate) signed: log::Signed,
 }
 
 impl Database {
@@ -137,6 +138,7 @@ impl Database {
             writer,
             reader,
             _lock: Some(lock),
+            signed: log::Signed::default(),
         })
     }
 
@@ -152,6 +154,7 @@ impl Database {
             writer: pool.clone(),
             reader: pool,
             _lock: None,
+            signed: log::Signed::default(),
         })
     }
 

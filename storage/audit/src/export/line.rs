@@ -48,7 +48,7 @@ impl Counts {
     }
 
     /// True when they can be those of a tree of `size` leaves.
-    fn add_up(&self, size: u64, filter: &Filter) -> bool {
+    fn add_up(&self, size: u64, filter: &Filter, plane: Plane) -> bool {
         let kinds = self
             .matched
             .checked_add(self.withheld)
@@ -59,6 +59,8 @@ impl Counts {
             && kinds == Some(self.range())
             && unshown.is_some_and(|unshown| unshown <= self.withheld)
             && (!filter.is_everything() || unshown == Some(0))
+            // Erasure is a member's right, and no member is in the gateway log: there it is a gap.
+            && (plane != Plane::Gateway || self.erased == 0)
     }
 }
 
@@ -119,7 +121,10 @@ impl Header {
             counts: members.counts()?,
         };
         members.finish()?;
-        if !header.counts.add_up(header.size, &header.filter) {
+        if !header
+            .counts
+            .add_up(header.size, &header.filter, header.plane)
+        {
             return Err(Why::Counts);
         }
         Ok(header)

@@ -234,6 +234,9 @@ fn record(
     let proof = base64(proof);
     let hash = STANDARD.encode(leaf.hash.0);
     let Some(event) = event(leaf)? else {
+        if header.plane == super::Plane::Gateway {
+            return Err(corrupt(leaf));
+        }
         written.erased = written.erased.saturating_add(1);
         return Ok(json!({"erased": true, "hash": hash, "index": leaf.index, "proof": proof}));
     };
