@@ -1,11 +1,15 @@
 //! `bauta dev`: the whole system on this machine.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bauta_sandbox::persona::Decision;
 use bauta_token::ambient::Clock;
 
-use super::{Exit, Failure, print, serve::until_told};
+use super::{Exit, Failure, init::private_folder, print, serve::until_told};
 use crate::{
     cli::print::Style,
     dev::{
@@ -37,6 +41,8 @@ pub(crate) struct Dev {
 pub(crate) async fn run(mut command: Dev) -> Result<Exit, Failure> {
     if command.walk {
         // A walk begins with nobody known, beside whatever `bauta dev` has.
+        refuse_foreign(&command.data)?;
+        mark(&command.data)?;
         command.reset = true;
         command.data.push("walk");
         command.listen.set_port(0);
@@ -44,7 +50,8 @@ pub(crate) async fn run(mut command: Dev) -> Result<Exit, Failure> {
     if command.reset {
         forget(&command.data)?;
     }
-    crate::cli::init::private_folder(&command.data)?;
+    refuse_foreign(&command.data)?;
+    mark(&command.data)?;
     telemetry::start(Some(&command.data.join("bauta.log")))?;
     let hands = Arc::new(Hands::default());
     let mut setting = Setting {
@@ -143,19 +150,59 @@ async fn greet(stage: &Stage, real: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Deletes only what is plainly ours: a folder that is not one of `bauta dev` is left alone.
-fn forget(folder: &std::path::Path) -> Result<(), Failure> {
-    if !folder.exists() {
+/// Deletes only what `bauta dev` made: a folder without its mark is left alone, whatever is in it.
+fn forget(folder: &Path) -> Result<(), Failure> {
+    refuse_foreign(folder)?;
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+/// A folder that holds something and not our mark is somebody's, perhaps a production server's.
+fn refuse_foreign(folder: &Path) -> Result<(), Failure> {
+    let empty = !folder.exists() || std::fs::read_dir(folder)?.next().is_none();
+    if empty || folder.join(MARK).is_file() {
         return Ok(());
     }
-    let ours = folder.join("keys").is_dir() || std::fs::read_dir(folder)?.next().is_none();
-    if !ours {
-        return Err(Failure::usage(format!(
-            "{} is there and was not made by `bauta dev`; nothing was deleted. Name another \
-             folder with --data",
-            folder.display()
-        )));
+    Err(Failure::usage(format!(
+        "{} was not made by `bauta dev`; nothing in it was changed. Name another folder with \
+         --data",
+        folder.display()
+    )))
+}
+
+/// Puts our mark into the folder.
+fn mark(folder: &Path) -> anyhow::Result<()> {
+    private_folder(folder)?;
+    let text = "Made by `bauta dev`, which may delete this folder with --reset.\n";
+    Ok(std::fs::write(folder.join(MARK), text)?)
+}
+
+const MARK: &str = "made-by-bauta-dev";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_somebody_else_is_never_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+
+        assert!(forget(folder.path()).is_err());
+        assert!(refuse_foreign(folder.path()).is_err());
+        assert!(folder.path().join("keys").is_dir());
     }
-    std::fs::remove_dir_all(folder)?;
-    Ok(())
+
+    #[test]
+    fn a_folder_of_ours_is_forgotten_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = folder.path().join("dev");
+        mark(&ours).unwrap();
+
+        forget(&ours).unwrap();
+
+        assert!(!ours.exists());
+    }
 }
