@@ -9,6 +9,7 @@ mod check;
 #[cfg(feature = "dev")]
 mod dev;
 pub(crate) mod init;
+mod member;
 mod migrate;
 pub mod print;
 pub(crate) mod serve;
@@ -38,6 +39,9 @@ enum Command {
     /// Export a log, or verify an export
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// List, suspend, reinstate or erase members, on the server's own files
+    #[command(subcommand)]
+    Member(member::Member),
 }
 
 /// `--config FILE`, as every command of an operator takes it.
@@ -111,6 +115,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Migrate(command) => block_on(migrate::run(command)),
         Command::Init(command) => init::run(&command),
         Command::Audit(command) => block_on(audit::run(command)),
+        Command::Member(command) => block_on(member::run(command)),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),

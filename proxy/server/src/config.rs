@@ -108,7 +108,7 @@ pub enum AuditDurability {
     /// A record survives a power cut.
     #[default]
     Fsync,
-    /// A record survives the process, not the machine. Said in the log and in each export.
+    /// A record survives the process, not the machine. Said in each export made under it.
     Os,
 }
 

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use bauta_attestation::Plane;
 use bauta_proxy::Gateway;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ use crate::listen::Tally;
 pub(crate) struct Ops {
     /// Absent in a process that only knows people.
     pub(crate) gateway: Option<Arc<Gateway>>,
+    /// Absent in a process that only knows requests.
+    pub(crate) plane: Option<Arc<Plane>>,
     /// Refusals of the edge.
     pub(crate) tally: Arc<Tally>,
     /// Set once the server drains.
@@ -48,6 +51,9 @@ async fn metrics(State(ops): State<Ops>) -> Response {
         .as_ref()
         .map(|g| g.metrics())
         .unwrap_or_default();
+    if let Some(plane) = &ops.plane {
+        text.push_str(&plane.metrics());
+    }
     text.push_str(
         "# HELP bauta_edge_total What the edge refused, turned away or cut, since the start.\n",
     );

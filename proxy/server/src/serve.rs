@@ -104,6 +104,18 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// The identity plane on the files of a server that may be running, for administration. It
+    /// serves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When keys or database cannot be used.
+    pub async fn join_identity(self) -> anyhow::Result<Arc<Plane>> {
+        bauta_token::jws::install();
+        drop(rustls::crypto::ring::default_provider().install_default());
+        planes::joined_identity(&self).await
+    }
+
     /// Opens the databases, builds the planes of the role, binds and serves.
     ///
     /// # Errors

@@ -46,6 +46,8 @@ pub struct Setting {
     pub upstreams: Vec<RealUpstream>,
     /// Appended to the configuration; for tests.
     pub more: String,
+    /// What becomes of the configuration before it is written; for tests.
+    pub edit: Box<dyn Fn(String) -> String + Send + Sync>,
 }
 
 /// Who verifies, and with that what environment the plane takes itself to be in.
@@ -84,6 +86,7 @@ impl Setting {
             sandbox: bauta_sandbox::Options::default(),
             upstreams: Vec::new(),
             more: String::new(),
+            edit: Box::new(|text| text),
         }
     }
 }
@@ -116,7 +119,7 @@ impl Scene {
         let sandbox = start_sandbox(setting, address.port())?;
         introduce(&sandbox, &url);
         keys(&folder)?;
-        let text = configuration(setting, &sandbox, &url, address);
+        let text = (setting.edit)(configuration(setting, &sandbox, &url, address));
         fs::write(folder.join("bauta.toml"), text)?;
         Ok(Self {
             sandbox,

@@ -97,6 +97,7 @@ pub(super) async fn open(
         doors.addresses.push(("ops", address));
         let router = ops::router(Ops {
             gateway: gateway.map(Arc::clone),
+            plane: plane.map(Arc::clone),
             tally: Arc::clone(&limits.tally),
             draining: draining.clone(),
         });

@@ -32,12 +32,31 @@ use crate::{
 
 /// The identity plane of `start`.
 pub(super) async fn identity(start: &Start<'_>) -> anyhow::Result<Arc<Plane>> {
+    let url = needed(start.config.storage.identity.as_ref(), "storage.identity")?;
+    let store = bauta_storage::identity(url, start.base).await?;
+    plane(start, settings(start)?, store).await
+}
+
+/// The same on the files of a server that may be running.
+pub(super) async fn joined_identity(start: &Start<'_>) -> anyhow::Result<Arc<Plane>> {
+    let url = needed(start.config.storage.identity.as_ref(), "storage.identity")?;
+    let store = bauta_storage::join_identity(url, start.base).await?;
+    // It verifies nobody, so whoever would is not looked at.
+    let mut settings = settings(start)?;
+    settings.verifiers.clear();
+    plane(start, settings, store).await
+}
+
+async fn plane(
+    start: &Start<'_>,
+    settings: Settings,
+    store: bauta_storage::Identity,
+) -> anyhow::Result<Arc<Plane>> {
     let (config, base) = (start.config, start.base);
-    let url = needed(config.storage.identity.as_ref(), "storage.identity")?;
     let plane = Plane::open(IdentityParts {
-        settings: settings(start)?,
+        settings,
         keys: key_material(config, base)?,
-        store: bauta_storage::identity(url, base).await?,
+        store,
         clock: Arc::clone(&start.clock),
         randomness: Arc::clone(&start.randomness),
         http: outbound()?,
