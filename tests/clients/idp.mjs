@@ -1,9 +1,11 @@
 // A corporate identity provider for tests: the certified `oidc-provider`, with people to sign in as
-// and switches for what goes wrong. PORT, ALG and RP come from the environment; any password works.
+// and switches for what goes wrong. PORT, ALG, GEN and RP come from the environment: where it listens,
+// what signs, which generation of keys, and whose provider it is (whose secret is SECRET). Any
+// password works.
 import { Provider } from 'oidc-provider';
 import { generateKeyPair, exportJWK } from 'jose';
 
-const { PORT = '0', ALG = 'RS256', GEN = '1', RP = 'http://127.0.0.1:8080' } = process.env;
+const { PORT = '0', ALG = 'RS256', GEN = '1', RP = 'http://127.0.0.1:8080', SECRET = 'corp-secret' } = process.env;
 const ISSUER = `http://127.0.0.1:${PORT}`;
 const key = async (alg, kid, options = {}) => {
   const { privateKey } = await generateKeyPair(alg, { extractable: true, ...options });
@@ -20,7 +22,7 @@ const off = new Set(); // people disabled here
 const provider = new Provider(ISSUER, {
   jwks: { keys: [await key('RS256', 'rsa-'), await key('ES256', 'ec-'), await key('EdDSA', 'ed-', { crv: 'Ed25519' })] },
   clients: [{
-    client_id: 'bauta', client_secret: 'corp-secret', token_endpoint_auth_method: 'client_secret_basic',
+    client_id: 'bauta', client_secret: SECRET, token_endpoint_auth_method: 'client_secret_basic',
     redirect_uris: [`${RP}/callback`], post_logout_redirect_uris: [`${RP}/`],
     response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'],
     id_token_signed_response_alg: ALG,
@@ -37,9 +39,15 @@ const provider = new Provider(ISSUER, {
   },
   fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // its own refuses loopback
 });
-provider.use(async (ctx, next) => { // POST /_test/disable/alice, /_test/logout/alice
-  const [, act, id, sid] = /^\/_test\/(disable|enable|logout)\/(\w+)\/?([\w-]*)$/.exec(ctx.path) ?? [];
+const asked = {}; // how often each path was
+provider.use(async (ctx, next) => { // POST /_test/disable/alice, /_test/logout/alice, /_test/count/jwks
+  const [, act, id, sid] = /^\/_test\/(disable|enable|logout|count)\/(\w+)\/?([\w-]*)$/.exec(ctx.path) ?? [];
+  asked[ctx.path] = (asked[ctx.path] ?? 0) + 1;
   if (!act) return next();
+  if (act === 'count') {
+    ctx.body = String(asked[`/${id}`] ?? 0);
+    return;
+  }
   if (act === 'logout') await (await provider.Client.find('bauta')).backchannelLogout(id, sid || undefined);
   else if (act === 'disable') off.add(id);
   else off.delete(id);

@@ -2,6 +2,7 @@
 
 mod audit;
 mod canary;
+mod idp;
 mod journey;
 mod kill;
 mod schema;
