@@ -18,22 +18,22 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prv_08_the_anthropic_sdk_works_unmodified_and_names_nobody_on_sqlite() {
+async fn the_anthropic_sdk_works_unmodified_and_names_nobody_on_sqlite() {
     anthropic(Backend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prv_08_the_anthropic_sdk_works_unmodified_and_names_nobody_on_postgres() {
+async fn the_anthropic_sdk_works_unmodified_and_names_nobody_on_postgres() {
     anthropic(Backend::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prv_08_the_openai_sdk_works_unmodified_and_names_nobody_on_sqlite() {
+async fn the_openai_sdk_works_unmodified_and_names_nobody_on_sqlite() {
     openai(Backend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prv_08_the_openai_sdk_works_unmodified_and_names_nobody_on_postgres() {
+async fn the_openai_sdk_works_unmodified_and_names_nobody_on_postgres() {
     openai(Backend::Postgres).await;
 }
 
