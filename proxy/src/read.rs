@@ -8,6 +8,7 @@
 
 mod cursor;
 mod fields;
+mod room;
 mod scan;
 
 use bauta_token::scope::ModelName;
@@ -18,15 +19,44 @@ use http_body_util::BodyExt;
 use thiserror::Error;
 
 pub(crate) use self::fields::{Field, Fields, Member};
+pub use self::room::{Room, Share};
 use self::{cursor::string_value, fields::Fault, scan::scan};
 use crate::admit::Call;
 
-/// Reads a whole body, at most `limit` bytes.
+/// Reads a whole body, at most `limit` bytes, and gives what it takes of `room` with it.
 ///
 /// # Errors
 ///
-/// [`ReadError::TooLarge`] past the limit, [`ReadError::Body`] when it does not arrive.
-pub async fn gather<B>(body: B, limit: usize) -> Result<Bytes, ReadError>
+/// [`ReadError::TooLarge`] past the limit, [`ReadError::Busy`] when the room is full,
+/// [`ReadError::Body`] when it does not arrive.
+pub async fn gather<B>(body: B, limit: usize, room: &Room) -> Result<(Bytes, Share), ReadError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut share = room.share();
+    let whole = collect(body, limit, |bytes| share.grow(bytes)).await?;
+    Ok((whole, share))
+}
+
+/// Reads a whole body that is small by its limit.
+///
+/// # Errors
+///
+/// As [`gather`], but for the room.
+pub async fn gather_small<B>(body: B, limit: usize) -> Result<Bytes, ReadError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    collect(body, limit, |_| Ok(())).await
+}
+
+async fn collect<B>(
+    body: B,
+    limit: usize,
+    mut grow: impl FnMut(usize) -> Result<(), ReadError>,
+) -> Result<Bytes, ReadError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -43,12 +73,18 @@ where
         if data.len() > limit.saturating_sub(total) {
             return Err(ReadError::TooLarge);
         }
+        grow(data.len())?;
         if first.is_empty() && whole.is_empty() {
             // Most bodies come in one piece and are never copied.
             first = data;
             continue;
         }
         if whole.is_empty() {
+            // Room for all of it at once, as far as an announcement is to be believed: growing step
+            // by step copies everything again.
+            let rest = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+            let here = total.saturating_add(data.len());
+            whole.reserve(here.saturating_add(rest.min(ROOM)));
             whole.extend_from_slice(&std::mem::take(&mut first));
         }
         whole.extend_from_slice(&data);
@@ -59,6 +95,9 @@ where
         whole.freeze()
     })
 }
+
+/// The most room that is made for bytes that are only announced.
+const ROOM: usize = 1024 * 1024;
 
 /// Reads what `body` asks for.
 ///
@@ -199,6 +238,9 @@ pub enum ReadError {
     /// More bytes than the limit.
     #[error("body is too large")]
     TooLarge,
+    /// More bodies at once than there is room for.
+    #[error("too many bodies at once")]
+    Busy,
     /// It did not arrive whole.
     #[error("body did not arrive")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -246,6 +288,16 @@ impl From<Fault> for ReadError {
 }
 
 impl ReadError {
+    /// After how many seconds it is worth trying again.
+    #[must_use]
+    pub const fn retry_after_s(&self) -> Option<u32> {
+        if matches!(self, Self::Busy) {
+            Some(1)
+        } else {
+            None
+        }
+    }
+
     /// Status, stable code and sentence for the caller.
     #[must_use]
     pub fn public(&self) -> (StatusCode, &'static str, &'static str) {
@@ -255,6 +307,13 @@ impl ReadError {
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "request_too_large",
                     "The body of this request is too large.",
+                );
+            }
+            Self::Busy => {
+                return (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "busy",
+                    "The gateway is busy. Try again in a moment.",
                 );
             }
             Self::Body(_) => "The body of this request did not arrive whole.",

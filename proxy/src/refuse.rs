@@ -3,7 +3,7 @@
 //! A refusal under a good token is a row of the journal, written like an intent. One without is
 //! counted, by minute and reason: anybody can send requests without a token, and a row for each
 //! would let a flood fill the disk and stop the gateway, which cannot work without its journal. For
-//! the same reason only the first refusal of a window is a row when a token asks too often.
+//! the same reason only the first refusal of its kind in a minute is a row under a good token.
 
 use std::{
     collections::HashMap,
@@ -155,8 +155,8 @@ impl Gateway {
             response.headers_mut().insert(header::ALLOW, method);
         }
         let id = match refusal {
-            Refusal::Known(trace, cause) => {
-                self.put_on_record(&trace, &cause, reason, status).await;
+            Refusal::Known(trace, _) => {
+                self.put_on_record(&trace, reason, status).await;
                 Some(trace.write(reason, status, now))
             }
             Refusal::Forward(trace, _) => Some(trace.write(reason, status, now)),
@@ -182,14 +182,11 @@ impl Gateway {
         response
     }
 
-    async fn put_on_record(
-        &self,
-        trace: &Trace,
-        cause: &Known,
-        reason: &'static str,
-        status: StatusCode,
-    ) {
-        if cause.is_repeated() {
+    async fn put_on_record(&self, trace: &Trace, reason: &'static str, status: StatusCode) {
+        if !self
+            .limits
+            .is_first_refusal(trace.grant(), reason, trace.at)
+        {
             self.away.count(reason);
             return;
         }
@@ -217,7 +214,9 @@ impl Refusal {
         match self {
             Self::Admit(cause) => Told::new(cause.public()),
             Self::Redeem(cause) => later(Told::new(cause.public()), cause.retry_after_s()),
-            Self::Known(_, Known::Read(cause)) => Told::new(cause.public()),
+            Self::Known(_, Known::Read(cause)) => {
+                later(Told::new(cause.public()), cause.retry_after_s())
+            }
             Self::Known(_, Known::Route(cause)) => {
                 later(Told::new(cause.public()), cause.retry_after_s())
             }
@@ -262,13 +261,6 @@ impl Refusal {
             Self::NoSettings => "no_settings",
             Self::Store(_) => "store",
         }
-    }
-}
-
-impl Known {
-    /// Whether a refusal like it is on record already.
-    fn is_repeated(&self) -> bool {
-        matches!(self, Self::Reserve(ReserveError::Full(full)) if !full.is_first())
     }
 }
 

@@ -63,19 +63,22 @@ impl Hold {
     }
 }
 
-/// Takes a turn for `pass` and finds what `asked` can cost at most.
+/// Takes a turn for `pass`, before anything else is done for it.
 ///
 /// # Errors
 ///
-/// [`ReserveError`] when the grant asks too often or too much at once.
-pub fn reserve(
-    limits: &Arc<Limits>,
-    pass: &Pass,
-    asked: &Asked,
-    plan: &Plan,
-) -> Result<Hold, ReserveError> {
+/// [`ReserveError::Full`] when the grant asks too often or too much at once.
+pub fn enter(limits: &Arc<Limits>, pass: &Pass) -> Result<Turn, ReserveError> {
+    Ok(limits.enter(pass.grant(), pass.terms().rate, pass.at())?)
+}
+
+/// Finds what `asked`, whose turn it is, can cost at most.
+///
+/// # Errors
+///
+/// [`ReserveError::Cost`] when no ledger holds it.
+pub fn reserve(turn: Turn, pass: &Pass, asked: &Asked, plan: &Plan) -> Result<Hold, ReserveError> {
     let amount = estimate::bound(asked, plan)?;
-    let turn = limits.enter(pass.grant(), pass.terms().rate, pass.at())?;
     let budget = pass.terms().budget.map(|budget| {
         let start = window_start(budget, pass.at());
         let limit = budget.amount;
@@ -117,7 +120,7 @@ impl ReserveError {
                 "rate_limited",
                 "This token asks more often than its scope allows.",
             ),
-            Self::Full(Full::Concurrent { .. }) => (
+            Self::Full(Full::Concurrent) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_at_once",
                 "This token has as many requests running as its scope allows.",

@@ -442,14 +442,8 @@ async fn take_by_length(kit: &Kit, answer: &str) {
     let mut body = response.into_body();
     let mut left = answer.len();
     while left > 0 {
-        left -= body
-            .frame()
-            .await
-            .unwrap()
-            .unwrap()
-            .into_data()
-            .unwrap()
-            .len();
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        left = left.saturating_sub(piece.len());
     }
     drop(body);
 }
@@ -648,6 +642,70 @@ async fn a_loop_over_the_rate_leaves_one_row_a_window() {
     }
 
     assert_eq!(kit.closed(2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_body_of_a_request_without_a_turn_is_not_read() {
+    let kit = Kit::new().await;
+    kit.told.publish(|manifest| {
+        manifest.scopes[0].rate = Some(Rate {
+            requests: 100,
+            per: Period::Minute,
+            concurrent: 1,
+        });
+    });
+    kit.clock.advance(1);
+    kit.told.publish(|_| {});
+    kit.gateway.follow().await.unwrap();
+    kit.main.will(Does::Waits(format!("{STREAM}{FIRST}")));
+    let running = kit.send(messages(&token(|_| {}), ASK_STREAM)).await;
+    // A body that never arrives: whoever reads it waits for ever.
+    let (parts, _) = messages(&token(|_| {}), "").into_parts();
+    let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+    let request = Request::from_parts(parts, Body::from_stream(never));
+
+    let refused = tokio::time::timeout(Duration::from_secs(5), kit.send(request)).await;
+
+    assert_eq!(refused.unwrap().status(), StatusCode::TOO_MANY_REQUESTS);
+    drop(running);
+}
+
+#[tokio::test]
+async fn aud_11_a_loop_of_bad_bodies_leaves_one_row_a_minute() {
+    let kit = Kit::new().await;
+    for _ in 0..20 {
+        let (head, _) = kit.ask("{").await;
+        assert_eq!(head.status, StatusCode::BAD_REQUEST);
+    }
+    kit.clock.advance(60_000);
+    kit.gateway.follow().await.unwrap();
+    kit.ask("{").await;
+    kit.gateway.seal().await.unwrap();
+
+    assert_eq!(kit.closed(2).await.len(), 2);
+    let away = kit.book.turned_away();
+    assert_eq!((away.len(), away[0].2), (1, 19));
+}
+
+#[tokio::test]
+async fn telemetry_is_not_gathered() {
+    let kit = Kit::new().await;
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let pieces = futures_util::stream::repeat_with(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(bytes::Bytes::from(vec![0; 16 * 1024]))
+    });
+    let request = Request::post("/v1/traces")
+        .header("authorization", format!("Bearer {}", token(|_| {})))
+        .header("content-type", "application/json")
+        .body(Body::from_stream(futures_util::StreamExt::take(
+            pieces, 1000,
+        )))
+        .unwrap();
+
+    assert_eq!(kit.get(request).await.0.status, StatusCode::OK);
+    assert!(read.load(Ordering::SeqCst) <= 5);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ports::{GrantUsage, Journal, ModelUsage, StoreError},
-    read::gather,
+    read::gather_small,
     redeem::Pass,
     reserve::window_start,
 };
@@ -66,7 +66,7 @@ pub async fn unwrap_form(parts: Parts, body: Body) -> Result<(Parts, Body), Box<
     if parts.method != Method::POST || parts.uri.path() != PATH {
         return Ok((parts, body));
     }
-    let form = gather(body, FORM_BYTES).await.ok();
+    let form = gather_small(body, FORM_BYTES).await.ok();
     let credential = form
         .as_deref()
         .and_then(|form| std::str::from_utf8(form).ok())

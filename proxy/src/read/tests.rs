@@ -307,11 +307,26 @@ fn a_body_of_text_is_self_contained_and_one_that_points_outside_is_not() {
 
 #[tokio::test]
 async fn a_body_is_gathered_up_to_its_limit_and_no_further() {
-    let gathered = gather(Full::new(Bytes::from_static(b"12345")), 5).await;
-    assert_eq!(gathered.unwrap(), "12345");
+    let room = Room::default();
+    let gathered = gather(Full::new(Bytes::from_static(b"12345")), 5, &room).await;
+    assert_eq!(gathered.unwrap().0, "12345");
 
-    let over = gather(Full::new(Bytes::from_static(b"123456")), 5).await;
+    let over = gather(Full::new(Bytes::from_static(b"123456")), 5, &room).await;
     assert!(matches!(over, Err(ReadError::TooLarge)));
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_one_room_are_refused_until_another_is_gone() {
+    let room = Room::new(8);
+    let ask = || gather(Full::new(Bytes::from_static(b"12345")), 5, &room);
+
+    let first = ask().await.unwrap();
+    let second = ask().await;
+    drop(first);
+    let third = ask().await;
+
+    assert!(matches!(second, Err(ReadError::Busy)));
+    assert!(third.is_ok());
 }
 
 #[tokio::test]
@@ -324,8 +339,10 @@ async fn a_body_in_pieces_is_one_body() {
         StreamBody::new(futures_util::stream::iter(frames))
     };
 
-    let gathered = gather(pieces(&["ab", "", "cd", "e"]), 5).await.unwrap();
-    let over = gather(pieces(&["ab", "cd", "ef"]), 5).await;
+    let gathered = gather_small(pieces(&["ab", "", "cd", "e"]), 5)
+        .await
+        .unwrap();
+    let over = gather_small(pieces(&["ab", "cd", "ef"]), 5).await;
 
     assert_eq!(gathered, "abcde");
     assert!(matches!(over, Err(ReadError::TooLarge)));

@@ -20,8 +20,12 @@ struct Counter {
     window: i64,
     begun: u32,
     running: u32,
-    /// Whether a refusal in this window is on record already.
-    refused: bool,
+    /// The minute of the refusals below.
+    minute: i64,
+    /// What was refused in it and is on record.
+    refused: Vec<&'static str>,
+    /// The instant from which on nothing of this is worth remembering.
+    until: i64,
 }
 
 impl Default for Limits {
@@ -82,19 +86,19 @@ impl Limits {
         let window = now.0.checked_div_euclid(rate.per.millis()).unwrap_or(0);
         let end = window.saturating_add(1).saturating_mul(rate.per.millis());
         let mut shard = self.shard(grant);
-        make_room(&mut shard, window);
+        make_room(&mut shard, now);
         if !shard.contains_key(grant) {
             shard.insert(grant.clone(), Counter::default());
         }
         let Some(counter) = shard.get_mut(grant) else {
-            return Err(Full::Concurrent { first: false });
+            return Err(Full::Concurrent);
         };
         // A clock that was set back does not open a new window.
         if window > counter.window {
             counter.window = window;
             counter.begun = 0;
-            counter.refused = false;
         }
+        counter.until = counter.until.max(end);
         if let Some(full) = counter.full(rate, end, now) {
             return Err(full);
         }
@@ -113,6 +117,33 @@ impl Limits {
         })
     }
 
+    /// Whether a refusal of `grant` is the first for its reason in this minute: the one that goes
+    /// on record. The others are counted, since a loop must not fill the disk.
+    #[must_use]
+    pub fn is_first_refusal(
+        &self,
+        grant: &Pseudonym,
+        reason: &'static str,
+        now: UnixMillis,
+    ) -> bool {
+        let minute = now.0.div_euclid(MINUTE);
+        let mut shard = self.shard(grant);
+        make_room(&mut shard, now);
+        let counter = shard.entry(grant.clone()).or_default();
+        if minute > counter.minute {
+            counter.minute = minute;
+            counter.refused.clear();
+        }
+        let end = minute.saturating_add(1).saturating_mul(MINUTE);
+        counter.until = counter.until.max(end);
+        if counter.refused.contains(&reason) {
+            return false;
+        }
+        // One of each: there are a dozen or so.
+        counter.refused.push(reason);
+        true
+    }
+
     fn leave(&self, grant: &Pseudonym) {
         if let Some(counter) = self.shard(grant).get_mut(grant) {
             counter.running = counter.running.saturating_sub(1);
@@ -129,29 +160,27 @@ impl Limits {
 }
 
 impl Counter {
-    fn full(&mut self, rate: Rate, end: i64, now: UnixMillis) -> Option<Full> {
+    fn full(&self, rate: Rate, end: i64, now: UnixMillis) -> Option<Full> {
         let by_rate = self.begun >= rate.requests;
         if !by_rate && self.running < rate.concurrent {
             return None;
         }
-        let first = !std::mem::replace(&mut self.refused, true);
         Some(if by_rate {
             let wait = end.saturating_sub(now.0).max(0).unsigned_abs();
             let seconds = u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX);
             Full::Rate {
                 retry_after_s: seconds.max(1),
-                first,
             }
         } else {
-            Full::Concurrent { first }
+            Full::Concurrent
         })
     }
 }
 
-/// Forgets grants that neither run nor asked in this window, once there are many.
-fn make_room(shard: &mut HashMap<Pseudonym, Counter>, window: i64) {
+/// Forgets grants that neither run nor asked in their window, once there are many.
+fn make_room(shard: &mut HashMap<Pseudonym, Counter>, now: UnixMillis) {
     if shard.len() >= CROWD {
-        shard.retain(|_, counter| counter.running > 0 || counter.window >= window);
+        shard.retain(|_, counter| counter.running > 0 || counter.until > now.0);
     }
 }
 
@@ -164,16 +193,10 @@ pub enum Full {
     Rate {
         /// Until the next window.
         retry_after_s: u32,
-        /// Whether it is the first refusal of this grant in the window: the one that goes on
-        /// record. The others are counted, since a loop must not fill the disk.
-        first: bool,
     },
     /// As many as may run at once do.
     #[error("too many requests at once")]
-    Concurrent {
-        /// As above.
-        first: bool,
-    },
+    Concurrent,
 }
 
 impl Full {
@@ -182,21 +205,16 @@ impl Full {
     pub const fn retry_after_s(&self) -> u32 {
         match self {
             Self::Rate { retry_after_s, .. } => *retry_after_s,
-            Self::Concurrent { .. } => 1,
-        }
-    }
-
-    /// Whether this refusal goes on record.
-    #[must_use]
-    pub const fn is_first(&self) -> bool {
-        match self {
-            Self::Rate { first, .. } | Self::Concurrent { first } => *first,
+            Self::Concurrent => 1,
         }
     }
 }
 
 /// A power of two: a hash is masked to a shard.
 const SHARDS: usize = 16;
+
+/// Refusals are told apart by the minute.
+const MINUTE: i64 = 60_000;
 
 /// Grants a shard remembers before it looks for some to forget.
 const CROWD: usize = 1024;
@@ -217,28 +235,45 @@ mod tests {
         let refused = enter(&limits, 1, 59_001).err();
         let next = enter(&limits, 1, 60_000);
 
-        assert_eq!(
-            refused,
-            Some(Full::Rate {
-                retry_after_s: 1,
-                first: true
-            })
-        );
+        assert_eq!(refused, Some(Full::Rate { retry_after_s: 1 }));
         assert_eq!(next.unwrap().standing().unwrap().1, 2);
     }
 
     #[test]
-    fn only_the_first_refusal_of_a_window_goes_on_record() {
+    fn only_the_first_refusal_of_its_kind_in_a_minute_goes_on_record() {
+        let limits = Limits::default();
+        let grant = Pseudonym::from_bytes(&[1; 32]);
+        let first = |reason, at| limits.is_first_refusal(&grant, reason, UnixMillis(at));
+
+        assert!(first("rate", 0) && first("body", 1));
+        assert!(!first("rate", 59_999) && !first("body", 59_999));
+        assert!(first("rate", 60_000));
+        // A clock that is set back tells nothing new.
+        assert!(!first("rate", 0));
+    }
+
+    #[test]
+    fn a_grant_that_waits_for_its_day_is_not_forgotten_in_a_crowd() {
         let limits = Arc::new(Limits::default());
-        for _ in 0..3 {
-            drop(enter(&limits, 1, 0).unwrap());
+        let daily = Rate {
+            requests: 1,
+            per: Period::Day,
+            concurrent: 1,
+        };
+        let grant = Pseudonym::from_bytes(&[1; 32]);
+        let ask = |at| limits.enter(&grant, Some(daily), UnixMillis(at));
+        drop(ask(0).unwrap());
+        for n in 0..(2 * SHARDS * CROWD) {
+            let bytes: [u8; 32] = std::array::from_fn(|i| n.to_be_bytes()[i % 8]);
+            let other = Pseudonym::from_bytes(&bytes);
+            drop(
+                limits
+                    .enter(&other, Some(RATE), UnixMillis(120_000))
+                    .unwrap(),
+            );
         }
 
-        let firsts: Vec<bool> = (0..3)
-            .map(|_| enter(&limits, 1, 1).err().unwrap().is_first())
-            .collect();
-
-        assert_eq!(firsts, [true, false, false]);
+        assert!(ask(180_000).is_err());
     }
 
     #[test]
@@ -246,10 +281,7 @@ mod tests {
         let limits = Arc::new(Limits::default());
         let one = enter(&limits, 1, 0).unwrap();
         let _two = enter(&limits, 1, 0).unwrap();
-        assert_eq!(
-            enter(&limits, 1, 0).err(),
-            Some(Full::Concurrent { first: true })
-        );
+        assert_eq!(enter(&limits, 1, 0).err(), Some(Full::Concurrent));
 
         drop(one);
 
