@@ -25,7 +25,7 @@ use crate::{
     Plane,
     ports::{
         Event, Lookup, MemberId,
-        grants::{Basis, Issuance, KeptGrant, NewGrant, Outcome, Renewal, hex},
+        grants::{Basis, Ground, Issuance, KeptGrant, NewGrant, Outcome, Renewal, hex},
     },
     qualify::Qualified,
 };
@@ -216,6 +216,9 @@ pub enum IssueError {
     /// The member was suspended meanwhile.
     #[error("the member is suspended")]
     Barred,
+    /// The verification or the scope was taken back meanwhile.
+    #[error("what the token would rest on was taken back meanwhile")]
+    Withdrawn,
     /// No key may sign now.
     #[error("no key may sign tokens now")]
     NoKey,
@@ -241,6 +244,7 @@ impl IssueError {
             Self::Spent | Self::Reused => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::Full => (StatusCode::TOO_MANY_REQUESTS, "too_many_grants"),
             Self::Barred => (StatusCode::FORBIDDEN, "member_suspended"),
+            Self::Withdrawn => (StatusCode::FORBIDDEN, "verification_required"),
             Self::NoKey | Self::Store(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
             }
@@ -270,6 +274,7 @@ impl Plane {
         let (basis, refresh) = self.basis(ask, member, id, &sub, holder, &scope)?;
         let issuance = Issuance {
             member,
+            ground: ground(&qualified),
             id,
             sub,
             basis,
@@ -284,6 +289,7 @@ impl Plane {
             Outcome::Reused => return Err(IssueError::Reused),
             Outcome::Full => return Err(IssueError::Full),
             Outcome::Barred => return Err(IssueError::Barred),
+            Outcome::Withdrawn => return Err(IssueError::Withdrawn),
         }
         tracing::info!(client = client.as_str(), %scope, "token issued");
         Ok(Issued {
@@ -384,6 +390,15 @@ impl Plane {
             }),
             &*self.randomness,
         )
+    }
+}
+
+/// What was judged, for the transaction that writes the token to ask again.
+fn ground(qualified: &Qualified) -> Ground {
+    let rule = qualified.scope_rule();
+    Ground {
+        attestation: qualified.attestation(),
+        scope: (!rule.groups.is_empty()).then(|| rule.name.clone()),
     }
 }
 

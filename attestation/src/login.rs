@@ -22,7 +22,6 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use bauta_audit::store::StoreError;
 use bauta_token::{
     jws::{ForeignRule, Jwks, JwsError, Purpose, verify_foreign},
     secret::{FlowBinding, LoginState, Plain, SessionCookie, ct_eq},
@@ -37,7 +36,7 @@ use crate::{
     log::Scribe,
     ports::{
         Lookup, MemberId, Rights, Role,
-        people::{LoginAttempt, MemberRow, SignIn, SignedInAs},
+        people::{LoginAttempt, SignIn, SignedInAs},
     },
 };
 
@@ -355,9 +354,6 @@ impl Plane {
             let member = known
                 .as_ref()
                 .map_or_else(|| MemberId::random(&*self.randomness), |row| row.member);
-            if let Some(row) = &known {
-                self.end_lost(row, &arrival.rights).await?;
-            }
             let tag = person.fresh(member, &self.keys).ok_or(LoginError::Form)?;
             let roles: Vec<_> = arrival.rights.roles.iter().copied().collect();
             let scribe = self.scribe(arrival.now);
@@ -377,7 +373,14 @@ impl Plane {
                 events: vec![scribe.sso_login(member, &roles, known.is_none())],
             };
             match self.store.sign_in(&entry).await? {
-                SignedInAs::Written => return Ok(()),
+                SignedInAs::Written => {
+                    // After the new rights stand: nothing is issued by the old ones any more. Each
+                    // sign-in looks, so that one that stopped here is made good by the next.
+                    if known.is_some() {
+                        self.end_lost(member, &arrival.rights).await?;
+                    }
+                    return Ok(());
+                }
                 SignedInAs::Raced => {}
                 SignedInAs::Suspended => {
                     let refused = scribe.sso_refused(Some(member), "suspended");
@@ -387,26 +390,6 @@ impl Plane {
             }
         }
         Err(LoginError::Raced)
-    }
-
-    /// Ends the grants of scopes that the groups no longer open. Before the new rights are written:
-    /// were it after, a crash in between would leave a long-lived token that nobody looks at again.
-    async fn end_lost(&self, row: &MemberRow, rights: &Rights) -> Result<(), StoreError> {
-        let lost = row
-            .rights
-            .scopes
-            .difference(&rights.scopes)
-            .next()
-            .is_some();
-        if !lost {
-            return Ok(());
-        }
-        for grant in self.grants(row.member).await? {
-            if !rights.scopes.contains(&grant.scope) {
-                self.end_grant(row.member, grant.id).await?;
-            }
-        }
-        Ok(())
     }
 
     fn idp_session(&self, sid: &str) -> Lookup {

@@ -28,7 +28,7 @@ use crate::{
     fetch::FetchError,
     http::guard,
     ports::{
-        Lookup, VerificationId,
+        Lookup, MemberId, VerificationId,
         people::{Decided, Decision, VerificationRow, VerificationState},
     },
 };
@@ -303,7 +303,7 @@ impl Plane {
             self.metrics.verified(outcome);
             if taken_back {
                 // Second: from here on nothing is issued on the attestation, so that none slips in.
-                self.end_unattested(row.member).await?;
+                self.end_grants(row.member, REVOKED).await?;
             }
         }
         Ok(decided)
@@ -313,7 +313,7 @@ impl Plane {
     async fn end_unattested(&self, member: MemberId) -> Result<(), StoreError> {
         let standing = self.store.standing(member).await?;
         if standing.is_some_and(|row| row.attestation.is_none()) {
-            self.end_grants(member, "verification_revoked").await?;
+            self.end_grants(member, REVOKED).await?;
         }
         Ok(())
     }
@@ -398,6 +398,8 @@ const fn cell(id: &VerificationId) -> Place<'_> {
     }
 }
 
+/// Why grants ended, as the log says it.
+const REVOKED: &str = "verification_revoked";
 /// A webhook and its repetition may collide; more than that do not.
 const RACES: u8 = 4;
 

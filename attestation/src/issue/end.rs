@@ -18,7 +18,7 @@ use super::access::epoch_of;
 use crate::{
     Plane,
     ports::{
-        Event, Lookup, MemberId,
+        Event, Lookup, MemberId, Rights,
         grants::{Ending, Fall, Fell, Held, HeldFor, KeptGrant, Named, Rise, hex},
     },
 };
@@ -114,6 +114,35 @@ impl Plane {
             );
             let now = self.clock.now();
             if self.store.end_all(holder, grants, now, leaf).await? != Fell::Changed {
+                return Ok(());
+            }
+        }
+        Err(restless())
+    }
+
+    /// Ends the grants of scopes that `rights` do not open. To be called after the rights were
+    /// written: what is issued from then on is judged by them.
+    pub(crate) async fn end_lost(
+        &self,
+        member: MemberId,
+        rights: &Rights,
+    ) -> Result<(), StoreError> {
+        let holder = self.holder(member);
+        for _ in 0..TRIES {
+            let grants = self.named(holder).await?;
+            let now = self.clock.now();
+            let leaf = Event::private(
+                "grants.ended",
+                now,
+                json!({ "holder": hex(&holder), "why": "groups" }),
+                &*self.randomness,
+            );
+            let keep = rights.scopes.clone();
+            let fell = self
+                .store
+                .end_others(holder, keep, grants, now, leaf)
+                .await?;
+            if fell != Fell::Changed {
                 return Ok(());
             }
         }

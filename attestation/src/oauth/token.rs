@@ -228,7 +228,9 @@ async fn issue(plane: &Plane, member: MemberId, scope: &Name, ask: Ask) -> Resul
         match error {
             IssueError::Anonymous | IssueError::Life => Refused::Scope,
             IssueError::Spent | IssueError::Reused => Refused::Spent,
-            IssueError::Lapsing | IssueError::Barred | IssueError::Full => Refused::Member,
+            IssueError::Lapsing | IssueError::Barred | IssueError::Withdrawn | IssueError::Full => {
+                Refused::Member
+            }
             _ => {
                 tracing::error!(error = chain(&error), "nothing could be issued");
                 Refused::Unknown

@@ -3,7 +3,7 @@
 //! No method takes or gives a member: rows are found by [`Lookup`], a keyed hash of the member id, and lead back only through a
 //! cell that the key opens.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use bauta_audit::{
@@ -18,7 +18,7 @@ use bauta_token::{
     units::{UnixDay, UnixMillis},
 };
 
-use super::{Event, Lookup, MemberId};
+use super::{AttestationId, Event, Lookup, MemberId};
 
 /// Grants, and all that begins and ends them. Each method is one transaction.
 #[async_trait]
@@ -146,6 +146,21 @@ pub trait Grants: Send + Sync {
         leaf: Event,
     ) -> Result<Fell, StoreError>;
 
+    /// Ends the grants of a holder whose scope is not in `keep`, read in the transaction that ends
+    /// them. The leaf is queued when there was one.
+    ///
+    /// # Errors
+    ///
+    /// When one may still be in force.
+    async fn end_others(
+        &self,
+        holder: Lookup,
+        keep: BTreeSet<Name>,
+        grants: Vec<Named>,
+        now: UnixMillis,
+        leaf: Event,
+    ) -> Result<Fell, StoreError>;
+
     /// Erases what this port keeps about a holder. Its grants are ended first, so that no token
     /// outlives it. Pseudonyms held for good stay: they name nobody any more.
     ///
@@ -230,6 +245,9 @@ pub struct Handle(pub Vec<u8>);
 pub struct Issuance {
     /// Who it is for. Nothing is issued to a member that was suspended meanwhile.
     pub member: MemberId,
+    /// What it rests on. Asked again as it is written: what was taken back since the judgement
+    /// entitles to nothing.
+    pub ground: Ground,
     /// The grant it belongs to.
     pub id: Lookup,
     /// The name of that grant, for the notice if it must end.
@@ -244,6 +262,16 @@ pub struct Issuance {
     pub now: UnixMillis,
     /// Says so in the log.
     pub leaf: Event,
+}
+
+/// What a token rests on besides what was asked for: both still hold when it is written down, or
+/// it is not written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ground {
+    /// Must still be the valid one of the member.
+    pub attestation: AttestationId,
+    /// Must still be open to the member by its groups; `None` for a scope that is open to all.
+    pub scope: Option<Name>,
 }
 
 /// What entitles to a token. Each is spent in the transaction that writes the token down.
@@ -306,6 +334,8 @@ pub enum Outcome {
     Full,
     /// The member is suspended, or there is none.
     Barred,
+    /// The attestation or the scope was taken back since the judgement. Nothing was spent.
+    Withdrawn,
 }
 
 /// A grant as it is kept.

@@ -27,13 +27,16 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
-    Event, Lookup, MemberId, Rights, Store,
+    AttestationId, Event, Lookup, MemberId, Rights, Store, VerificationId,
     grants::{
-        Allowed, Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Handle, Held,
-        HeldFor, Issuance, KeptCode, Named, NewGrant, Outcome, Poll, Renewal, Rise, Seal, Typed,
-        hex,
+        Allowed, Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Ground,
+        Handle, Held, HeldFor, Issuance, KeptCode, Named, NewGrant, Outcome, Poll, Renewal, Rise,
+        Seal, Typed, hex,
     },
-    people::{SignIn, TagRow},
+    people::{
+        AttestationRow, AttestationState, Begun, Decided, Decision, NewAttestation,
+        NewVerification, SignIn, TagRow, VerificationState,
+    },
 };
 
 /// Runs the whole suite, each part on a store of its own from `fresh`.
@@ -49,6 +52,7 @@ pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
     typed_codes_are_counted_before_they_are_looked_up(fresh().await).await;
     an_authorization_code_is_used_once(fresh().await).await;
     a_member_has_no_more_grants_than_it_may(fresh().await).await;
+    what_was_taken_back_after_the_judgement_entitles_to_nothing(fresh().await).await;
     a_suspension_ends_everything_at_once(fresh().await).await;
     a_grant_that_began_meanwhile_stops_the_suspension(fresh().await).await;
     ending_all_holds_nothing(fresh().await).await;
@@ -555,7 +559,127 @@ pub async fn what_is_forgotten_is_gone<S: Store>(store: Arc<S>) {
     assert_eq!(store.head().await.unwrap().root, head.root);
 }
 
+/// Tokens are judged first and written later. Between the two a vendor may take its word back or a
+/// sign-in may find that a group is gone: the later word counts, also for who only renews.
+pub async fn what_was_taken_back_after_the_judgement_entitles_to_nothing<S: Store>(store: Arc<S>) {
+    member(&*store).await;
+    let judged = asked(1);
+    let open_to_all = Issuance {
+        ground: Ground {
+            scope: None,
+            ..judged.ground.clone()
+        },
+        ..asked(3)
+    };
+    assert_eq!(
+        store.issue(judged.clone()).await.unwrap(),
+        Outcome::Issued,
+        "it holds"
+    );
+
+    sign_in(&*store, false, Rights::default()).await;
+    assert_eq!(store.issue(asked(2)).await.unwrap(), Outcome::Withdrawn);
+    let renewed = store.issue(renewal(1, 11, 12, NOW)).await.unwrap();
+    assert_eq!(renewed, Outcome::Withdrawn);
+    assert_eq!(
+        store.issue(open_to_all.clone()).await.unwrap(),
+        Outcome::Issued,
+        "no group is asked for"
+    );
+
+    sign_in(&*store, false, rights()).await;
+    let other = Issuance {
+        ground: Ground {
+            attestation: AttestationId([99; 16]),
+            scope: None,
+        },
+        ..asked(4)
+    };
+    assert_eq!(
+        store.issue(other).await.unwrap(),
+        Outcome::Withdrawn,
+        "somebody else's"
+    );
+    let renewed = store.issue(renewal(1, 11, 12, NOW)).await.unwrap();
+    assert_eq!(renewed, Outcome::Issued, "a refusal spent nothing");
+
+    let declined = Decision {
+        from: VerificationState::Approved,
+        state: VerificationState::Declined,
+        grant: None,
+        seen: lookup(82),
+        ..approval()
+    };
+    assert_eq!(store.decide(&declined).await.unwrap(), Decided::Written);
+
+    let late = Issuance {
+        id: id(5),
+        ..open_to_all
+    };
+    assert_eq!(store.issue(late).await.unwrap(), Outcome::Withdrawn);
+    let renewed = store.issue(renewal(1, 12, 13, NOW)).await.unwrap();
+    assert_eq!(renewed, Outcome::Withdrawn);
+    let alive = grants(&*store, NOW).await;
+    assert_eq!(alive.len(), 2, "only what was written before");
+}
+
+/// Somebody who may have what [`asked`] asks for.
 async fn member<S: Store + ?Sized>(store: &S) {
+    sign_in(store, true, rights()).await;
+    let attempt = NewVerification {
+        verification: VERIFICATION,
+        member: MEMBER,
+        vendor: "persona".to_owned(),
+        lookup: lookup(80),
+        reference: lookup(83),
+        vendor_session: vec![7; 40],
+        notice_version: "n1".to_owned(),
+        now: NOW,
+        redact_at: LIVE,
+        event: event(),
+    };
+    let begun = store
+        .begin_verification(&attempt, 9, UnixMillis(0))
+        .await
+        .unwrap();
+    assert_eq!(begun, Begun::Begun);
+    assert_eq!(store.decide(&approval()).await.unwrap(), Decided::Written);
+}
+
+fn approval() -> Decision {
+    let row = AttestationRow {
+        attestation: ATTESTATION,
+        member: MEMBER,
+        state: AttestationState::Valid,
+        verified_on: UnixDay(20_758),
+        expires_on: UnixDay(21_152),
+        record: "{}".to_owned(),
+        signature: [6; 64],
+    };
+    Decision {
+        verification: VERIFICATION,
+        from: VerificationState::Started,
+        seen: lookup(81),
+        at: NOW,
+        now: NOW,
+        state: VerificationState::Approved,
+        redact_at: None,
+        grant: Some(NewAttestation {
+            row,
+            nonce: [4; 32],
+        }),
+        events: Vec::new(),
+    }
+}
+
+fn rights() -> Rights {
+    Rights {
+        scopes: [scope()].into(),
+        ..Rights::default()
+    }
+}
+
+async fn sign_in<S: Store + ?Sized>(store: &S, new: bool, rights: Rights) {
     let entry = SignIn {
         tag: TagRow {
             member: MEMBER,
@@ -563,13 +687,13 @@ async fn member<S: Store + ?Sized>(store: &S) {
             pepper_from: 1,
             pepper_to: 1,
         },
-        new: true,
+        new,
         join: None,
-        rights: Rights::default(),
-        session: lookup(51),
+        rights,
+        session: lookup(if new { 51 } else { 53 }),
         idp_session: None,
         subject: lookup(52),
-        replaces: None,
+        replaces: (!new).then_some(lookup(53)),
         now: NOW,
         expires_at: later(3_600),
         events: Vec::new(),
@@ -613,6 +737,10 @@ fn renewal(n: u8, old: u8, new: u8, now: UnixMillis) -> Issuance {
 fn issuance(n: u8, basis: Basis, now: UnixMillis) -> Issuance {
     Issuance {
         member: MEMBER,
+        ground: Ground {
+            attestation: ATTESTATION,
+            scope: Some(scope()),
+        },
         id: id(n),
         sub: sub(n),
         basis,
@@ -749,6 +877,8 @@ const fn later(seconds: i64) -> UnixMillis {
 }
 
 const MEMBER: MemberId = MemberId([1; 16]);
+const ATTESTATION: AttestationId = AttestationId([31; 16]);
+const VERIFICATION: VerificationId = VerificationId([32; 16]);
 const HOLDER: Lookup = Lookup([200; 32]);
 const NOW: UnixMillis = UnixMillis(1_795_219_200_000);
 const LIVE: UnixMillis = NOW.plus_seconds(3_600);

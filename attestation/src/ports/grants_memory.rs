@@ -1,6 +1,9 @@
 //! Grants in memory, for tests: what the SQL promises, in maps.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bauta_audit::{
@@ -10,6 +13,7 @@ use bauta_audit::{
 use bauta_token::{
     notice::{Notice, Numbered},
     pseudonym::Pseudonym,
+    scope::Name,
     secret::{AuthCode, DeviceCode, Hashed, RefreshToken},
     units::UnixMillis,
 };
@@ -21,8 +25,8 @@ use super::{
         HeldFor, Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Renewal, Rise,
         Seal, Told, Typed, Waiting,
     },
-    memory::Memory,
-    people::MemberState,
+    memory::{Memory, PeopleState},
+    people::{AttestationState, MemberState},
 };
 
 /// All that the port keeps.
@@ -49,10 +53,12 @@ struct Login {
 #[async_trait]
 impl Grants for Memory {
     async fn issue(&self, issuance: Issuance) -> Result<Outcome, StoreError> {
-        if self.member_state(issuance.member) != Some(MemberState::Active) {
-            return Ok(Outcome::Barred);
-        }
-        let outcome = self.grant_state().issue(&issuance);
+        let people = self.state();
+        let outcome = match people.refused(&issuance) {
+            Some(refused) => refused,
+            None => self.grant_state().issue(&issuance),
+        };
+        drop(people);
         match (outcome, &issuance.basis) {
             (Outcome::Issued, _) => self.queue(issuance.leaf),
             (Outcome::Reused, Basis::Renewal(renewal)) => self.queue(renewal.reuse.clone()),
@@ -186,6 +192,21 @@ impl Grants for Memory {
         Ok(fell)
     }
 
+    async fn end_others(
+        &self,
+        holder: Lookup,
+        keep: BTreeSet<Name>,
+        grants: Vec<Named>,
+        now: UnixMillis,
+        leaf: Event,
+    ) -> Result<Fell, StoreError> {
+        let fell = self.grant_state().end_others(holder, &keep, &grants, now);
+        if matches!(fell, Fell::Ended(1..)) {
+            self.queue(leaf);
+        }
+        Ok(fell)
+    }
+
     async fn forget_holder(
         &self,
         holder: Lookup,
@@ -260,6 +281,24 @@ impl Grants for Memory {
     async fn tidy(&self, now: UnixMillis) -> Result<(), StoreError> {
         self.grant_state().tidy(now);
         Ok(())
+    }
+}
+
+impl PeopleState {
+    /// Why nothing may be issued any more.
+    fn refused(&self, issuance: &Issuance) -> Option<Outcome> {
+        let row = self.members.get(&issuance.member);
+        let Some(row) = row.filter(|row| row.state == MemberState::Active) else {
+            return Some(Outcome::Barred);
+        };
+        let ground = &issuance.ground;
+        let attested = self.attestations.get(&ground.attestation);
+        let holds = attested.is_some_and(|attested| {
+            attested.member == row.member && attested.state == AttestationState::Valid
+        });
+        let lost = |scope| !row.rights.scopes.contains(scope);
+        let withdrawn = !holds || ground.scope.as_ref().is_some_and(lost);
+        withdrawn.then_some(Outcome::Withdrawn)
     }
 }
 
@@ -405,6 +444,26 @@ impl GrantState {
         });
         self.codes.retain(|_, code| code.holder != holder);
         self.attempts.retain(|(by, _)| *by != holder);
+        Fell::Ended(ended)
+    }
+
+    fn end_others(
+        &mut self,
+        holder: Lookup,
+        keep: &BTreeSet<Name>,
+        grants: &[Named],
+        now: UnixMillis,
+    ) -> Fell {
+        let mut lost = self.in_force(holder, now);
+        lost.retain(|grant| !keep.contains(&grant.scope));
+        let mut ended = 0_u64;
+        for grant in &lost {
+            let Some(named) = grants.iter().find(|named| named.id == grant.id) else {
+                return Fell::Changed;
+            };
+            self.end(grant.id, &named.sub, Some(holder), now);
+            ended = ended.saturating_add(1);
+        }
         Fell::Ended(ended)
     }
 

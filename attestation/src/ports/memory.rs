@@ -125,11 +125,6 @@ impl Memory {
         self.log().pending.extend_from_slice(events);
     }
 
-    /// Whether a member may go on; `None` when there is none.
-    pub(super) fn member_state(&self, member: MemberId) -> Option<MemberState> {
-        self.state().members.get(&member).map(|row| row.state)
-    }
-
     /// Suspends and signs out. `false` when there is nobody to suspend.
     pub(super) fn suspend(&self, member: MemberId, reason: &str) -> bool {
         let mut state = self.state();

@@ -579,6 +579,22 @@ async fn a_late_declined_after_approved_revokes_and_ends_every_token() {
 }
 
 #[tokio::test]
+async fn a_token_judged_before_the_vendor_declined_is_not_issued_after() {
+    let desk = Desk::new().await;
+    let inquiry = desk.begin().await;
+    desk.decides(&inquiry, "approved", 60).await;
+    let plane = &desk.world.plane;
+    let judged = plane.qualify(desk.ada.id, &name("frontier")).await.unwrap();
+
+    desk.decides(&inquiry, "declined", 120).await;
+    let ask = crate::issue::Ask::sign_in(crate::issue::ClientKind::Cli);
+    let late = plane.issue(judged, ask).await;
+
+    assert!(matches!(late, Err(crate::issue::IssueError::Withdrawn)));
+    assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn a_simulated_or_sandbox_vendor_does_not_even_start_in_production() {
     let mut refusals = Vec::new();
     Desk::with(|settings| {

@@ -1,16 +1,19 @@
 //! The end of a member's right to go on: suspension, reinstatement, erasure.
 
+use std::collections::BTreeSet;
+
 use bauta_attestation::ports::{
     Lookup,
     grants::{Fall, Fell, Held, HeldFor, Named, Rise, hex},
 };
 use bauta_token::{
     notice::Notice,
+    scope::Name,
     units::{UnixDay, UnixMillis},
 };
 use sqlx::query;
 
-use super::{ACTIVE, SUSPENDED, end_all, name, notice, seal};
+use super::{ACTIVE, SUSPENDED, end, end_all, in_force, name, notice, seal};
 use crate::{Conn, log::corrupt};
 
 pub(super) async fn suspend(db: &mut Conn, fall: &Fall) -> sqlx::Result<Fell> {
@@ -42,6 +45,31 @@ pub(super) async fn suspend(db: &mut Conn, fall: &Fall) -> sqlx::Result<Fell> {
     }
     seal::queue(db, &fall.leaf).await?;
     Ok(ended)
+}
+
+/// Ends the grants whose scope is not kept, if all of them are named.
+pub(super) async fn end_others(
+    db: &mut Conn,
+    holder: Lookup,
+    keep: &BTreeSet<Name>,
+    grants: &[Named],
+    now: UnixMillis,
+) -> sqlx::Result<Fell> {
+    let mut lost = in_force(db, holder, now).await?;
+    lost.retain(|grant| !keep.contains(&grant.scope));
+    let of = |id| grants.iter().find(|named| named.id == id);
+    if lost.iter().any(|grant| of(grant.id).is_none()) {
+        return Ok(Fell::Changed);
+    }
+    let mut ended = 0_u64;
+    for grant in &lost {
+        if let Some(named) = of(grant.id)
+            && end(db, grant.id, &named.sub, Some(holder), now).await?
+        {
+            ended = ended.saturating_add(1);
+        }
+    }
+    Ok(Fell::Ended(ended))
 }
 
 async fn hold(db: &mut Conn, fall: &Fall) -> sqlx::Result<()> {
