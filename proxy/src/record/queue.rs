@@ -42,8 +42,10 @@ struct State {
     waiting: Vec<Item>,
     /// Nothing new is begun any more.
     closed: bool,
-    /// The last commit failed.
+    /// The last commit failed, or the writer has been at something for too long.
     down: bool,
+    /// The writer is at something.
+    busy: bool,
     /// Intents that are durable and not closed: as many ends are still to come.
     open: usize,
 }
@@ -174,9 +176,13 @@ impl Queue {
         }
     }
 
-    /// Until the commit that hangs has ended, nobody else waits for it.
+    /// Until the writer has done what it hangs in, nobody else waits for it. One that has nothing
+    /// left to do by now is waited for: nothing would tell that it is back.
     fn is_slow(&self) -> RecordError {
-        self.state().down = true;
+        let mut state = self.state();
+        if state.busy || !state.waiting.is_empty() {
+            state.down = true;
+        }
         RecordError::Slow
     }
 
@@ -235,11 +241,14 @@ impl Queue {
         loop {
             {
                 let mut state = self.state();
-                if !state.waiting.is_empty() {
+                state.busy = !state.waiting.is_empty();
+                if state.busy {
                     let most = state.waiting.len().min(MOST_IN_A_COMMIT);
                     let rest = state.waiting.split_off(most);
                     return Some(mem::replace(&mut state.waiting, rest));
                 }
+                // Whatever it hung in is over, and who waited has left: the next one finds out.
+                state.down = false;
                 if state.closed && state.open == 0 {
                     return None;
                 }
@@ -415,6 +424,7 @@ impl Writer {
             return;
         }
         *renewed_at = now;
+        self.queue.state().busy = true;
         let renewed = self.journal.renew(self.replica, lease(now)).await;
         let reaped = match renewed {
             Ok(()) => self.journal.reap(self.replicas, now).await,

@@ -1,13 +1,14 @@
 use std::time::Duration;
 
-use bauta_token::units::MicroUsd;
+use bauta_audit::note::Signer;
+use bauta_token::{pseudonym::Pseudonym, units::MicroUsd};
 use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
     kit::{MockClock, START, grant, name},
     ports::{
-        Outcome, Window,
+        GrantUsage, Outcome, Sealing, StoreError, TurnedAway, Window,
         memory::{Failing, Memory},
     },
 };
@@ -180,6 +181,91 @@ async fn p5_the_writer_stays_until_the_last_request_has_ended() {
     assert!(ended.unwrap().is_ok());
     let rows = kit.book.rows();
     assert_eq!(rows[0].ended.as_ref().unwrap().outcome, "completed");
+}
+
+#[tokio::test]
+async fn aud_09_a_journal_that_stalled_is_asked_again() {
+    let clock = MockClock::new();
+    let queue = Queue::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    let journal = Arc::new(Stalling::default());
+    let writer = Writer::new(
+        Arc::clone(&queue),
+        Arc::clone(&journal) as Arc<dyn Journal>,
+        ReplicaId([6; 16]),
+        Replicas::Several,
+    );
+    let tasks = tokio_util::task::TaskTracker::new();
+    tasks.spawn(writer.run());
+    tokio::task::yield_now().await;
+    clock.advance(LEASE_RENEWAL_MS);
+    // Written, and then the lease is due.
+    let first = queue.begin(intent(1)).await;
+    tokio::time::pause();
+
+    let slow = queue.begin(intent(2)).await;
+    let down = queue.begin(intent(3)).await;
+    tokio::time::resume();
+    journal.go.notify_one();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let after = queue.begin(intent(4)).await;
+
+    assert!(first.is_ok());
+    assert!(matches!(slow, Err(RecordError::Slow)));
+    assert!(matches!(down, Err(RecordError::Down)));
+    assert!(after.is_ok());
+}
+
+#[tokio::test]
+async fn a_wait_that_ends_as_the_writer_is_done_sets_nothing_down() {
+    let kit = Kit::new();
+    let _open = kit.queue.begin(intent(1)).await.unwrap();
+    kit.settle().await;
+
+    let _ = kit.queue.is_slow();
+
+    assert!(kit.queue.is_up());
+}
+
+/// A journal whose lease is not renewed before it is told to go on.
+#[derive(Default)]
+struct Stalling {
+    book: Memory,
+    go: Notify,
+}
+
+#[async_trait::async_trait]
+impl Journal for Stalling {
+    async fn commit(&self, batch: Arc<[Entry]>) -> Result<Vec<Verdict>, StoreError> {
+        self.book.commit(batch).await
+    }
+
+    async fn renew(&self, replica: ReplicaId, until: UnixMillis) -> Result<(), StoreError> {
+        self.go.notified().await;
+        self.book.renew(replica, until).await
+    }
+
+    async fn reap(&self, replicas: Replicas, now: UnixMillis) -> Result<u64, StoreError> {
+        self.book.reap(replicas, now).await
+    }
+
+    async fn usage(&self, grant: &Pseudonym, start: UnixMillis) -> Result<GrantUsage, StoreError> {
+        self.book.usage(grant, start).await
+    }
+
+    async fn turn_away(&self, counts: Arc<[TurnedAway]>) -> Result<(), StoreError> {
+        self.book.turn_away(counts).await
+    }
+
+    async fn seal(
+        &self,
+        signer: Arc<Signer>,
+        seed: [u8; 32],
+        now: UnixMillis,
+    ) -> Result<Sealing, StoreError> {
+        self.book.seal(signer, seed, now).await
+    }
 }
 
 struct Kit {
