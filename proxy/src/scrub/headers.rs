@@ -1,7 +1,5 @@
 //! Which headers leave: an allow-list, in the form in which they leave.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::clients;
@@ -15,7 +13,7 @@ pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
     let mut kept = HeaderMap::with_capacity(8);
     for (name, value) in request {
         let leaves = match dialect {
-            Dialect::Anthropic => is_capability(name),
+            Dialect::Anthropic => [ANTHROPIC_VERSION, ANTHROPIC_BETA].contains(name),
             Dialect::OpenAi => *name == OPENAI_BETA,
         };
         if !leaves {
@@ -25,13 +23,13 @@ pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
             .to_str()
             .ok()
             .filter(|text| text.len() <= VALUE_BYTES)?;
-        if *name == ANTHROPIC_BETA {
-            let betas = without_tags(text);
-            if !betas.is_empty() {
-                kept.append(name.clone(), HeaderValue::try_from(betas.as_ref()).ok()?);
-            }
-        } else if !text.contains('@') {
-            kept.append(name.clone(), value.clone());
+        let plain = if *name == ANTHROPIC_VERSION {
+            is_version(text).then(|| text.to_owned())
+        } else {
+            Some(switches(text, dialect)).filter(|list| !list.is_empty())
+        };
+        if let Some(plain) = plain {
+            kept.append(name.clone(), HeaderValue::try_from(plain).ok()?);
         }
     }
     let agent = request.get(header::USER_AGENT);
@@ -60,50 +58,39 @@ pub(super) fn complete(kept: &HeaderMap, stream: bool) -> HeaderMap {
     headers
 }
 
-/// Whether a header of the `anthropic-` family switches something on. The family is open, since
-/// clients update themselves and a capability without its header is a hard error; a name that
-/// speaks of who asks is not a capability.
-fn is_capability(name: &HeaderName) -> bool {
-    name.as_str()
-        .strip_prefix("anthropic-")
-        .is_some_and(|rest| !WHO.iter().any(|word| rest.contains(word)))
+/// A version is a date.
+fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
-/// The list without the switch for request tags, which name a group of people; the tags
-/// themselves go from the body.
-fn without_tags(list: &str) -> Cow<'_, str> {
-    if !list.contains(TAGS) {
-        return Cow::Borrowed(list);
-    }
-    let others = list.split(',').map(str::trim);
-    let others: Vec<&str> = others.filter(|beta| !beta.starts_with(TAGS)).collect();
-    Cow::Owned(others.join(","))
+/// The switches of a list that look like switches: words and dates. The list is open, since
+/// clients update themselves and a capability without its switch is a hard error; but whatever
+/// has another form may be a person. The switch for request tags, which name a group of people,
+/// goes too, as the tags themselves go from the body.
+fn switches(list: &str, dialect: Dialect) -> String {
+    // `assistants=v2` is how the other dialect spells them.
+    let joins = |b: u8| dialect == Dialect::OpenAi && matches!(b, b'=' | b'_');
+    let words = list.split(',').map(str::trim).filter(|word| {
+        let is_word = !word.is_empty()
+            && word.len() <= SWITCH_BYTES
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || joins(b));
+        is_word && !word.starts_with(TAGS)
+    });
+    words.collect::<Vec<_>>().join(",")
 }
 
-const WHO: &[&str] = &[
-    "user",
-    "profile",
-    "organi",
-    "account",
-    "session",
-    "device",
-    "client",
-    "agent",
-    "member",
-    "email",
-    "billing",
-    "ratelimit",
-    "key",
-    "token",
-    "auth",
-];
-
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 const TAGS: &str = "request-tags-";
 
 /// No list of capabilities is longer.
 const VALUE_BYTES: usize = 4_096;
+
+/// No switch is longer.
+const SWITCH_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -173,12 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_leave_verbatim() {
+    fn capabilities_leave_and_nothing_else_of_their_family() {
         let sent = [
             ("anthropic-version", "2023-06-01"),
             ("anthropic-beta", "claude-code-20250219, effort-2025-11-24"),
             ("anthropic-beta", "unheard-of-2027-01-01"),
             ("anthropic-workspace-id", "wrkspc_1"),
+            ("anthropic-note", "ada"),
             ("anthropic-dangerous-direct-browser-access", "true"),
         ];
 
@@ -189,12 +177,30 @@ mod tests {
         assert_eq!(
             betas,
             [
-                "claude-code-20250219, effort-2025-11-24",
+                "claude-code-20250219,effort-2025-11-24",
                 "unheard-of-2027-01-01"
             ]
         );
-        assert_eq!(kept.get("anthropic-workspace-id").unwrap(), "wrkspc_1");
-        assert!(kept.contains_key("anthropic-dangerous-direct-browser-access"));
+        assert_eq!(kept.keys().count(), 3);
+    }
+
+    #[test]
+    fn prv_08_what_is_no_switch_is_taken_out_of_the_list() {
+        let sent = [
+            ("anthropic-version", "ada"),
+            (
+                "anthropic-beta",
+                "ada@corp, a-2026-01-01,Ada Lovelace,user=ada,",
+            ),
+        ];
+        let openai = [("openai-beta", "assistants=v2, ada@corp")];
+
+        let ours = kept(&map(&sent), Dialect::Anthropic).unwrap();
+
+        assert_eq!(ours.get("anthropic-beta").unwrap(), "a-2026-01-01");
+        assert!(!ours.contains_key("anthropic-version"));
+        let theirs = kept(&map(&openai), Dialect::OpenAi).unwrap();
+        assert_eq!(theirs.get("openai-beta").unwrap(), "assistants=v2");
     }
 
     #[test]
@@ -219,13 +225,6 @@ mod tests {
         sent.insert("anthropic-beta", value);
 
         assert!(kept(&sent, Dialect::Anthropic).is_none());
-    }
-
-    #[test]
-    fn an_address_in_an_unknown_capability_stays_here() {
-        let sent = [("anthropic-note", "ada@example.com")];
-
-        assert_eq!(names(&sent, Dialect::Anthropic), ["user-agent"]);
     }
 
     #[test]
