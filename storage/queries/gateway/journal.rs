@@ -87,14 +87,14 @@ impl Journal for GatewayStore {
         seed: [u8; 32],
         now: UnixMillis,
     ) -> Result<Sealing, StoreError> {
-        let signed = self.db.signed.last();
+        let before = self.db.signed.last();
         let sealing = self
             .db
             .write("seal", move |db| {
                 let signer = Arc::clone(&signer);
                 Box::pin(async move {
                     log::lock(db).await?;
-                    log::continues(db, signed).await?;
+                    log::continues(db, before).await?;
                     gateway_log::seal(db, &signer, &seed, now).await
                 })
             })

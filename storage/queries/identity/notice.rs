@@ -85,11 +85,11 @@ pub(super) async fn publish(
     db: &mut Conn,
     text: String,
     signer: &Signer,
-    signed: Option<(u64, Hash)>,
+    before: Option<(u64, Hash)>,
     now: UnixMillis,
 ) -> sqlx::Result<u64> {
     log::lock(db).await?;
-    log::continues(db, signed).await?;
+    log::continues(db, before).await?;
     if let Some((index, newest)) = manifest(db).await?
         && newest == text
     {

@@ -126,7 +126,7 @@ async fn list(plane: &Plane, as_json: bool) -> Result<Exit, Failure> {
         for row in &rows {
             let state = match row.state {
                 MemberState::Active => "active",
-                _ => "suspended",
+                MemberState::Suspended => "suspended",
             };
             let (number, joined, seen) = (row.member, row.joined, row.signed_in);
             print::line(if as_json {
