@@ -285,7 +285,7 @@ fn check_doors(models: &[ModelConfig], findings: &mut Vec<Finding>) {
     let gated = models.iter().filter(|it| it.gated_by.is_some());
     for behind in gated {
         for target in &behind.targets {
-            let same = |it: &&TargetConfig| essence(&it.model) == essence(&target.model);
+            let same = |it: &&TargetConfig| is_same(&it.model, &target.model);
             for other in models {
                 if other.fallback.iter().any(|it| same(&it)) {
                     findings.push(Finding::error(format!(
@@ -304,8 +304,40 @@ fn check_doors(models: &[ModelConfig], findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether two names may be of one model.
+///
+/// A provider makes names by adding to a name: a date, a speed, a mode. So a name that goes on
+/// after another (at a dash) is the same model, unless it goes on with a word that names a smaller
+/// one of another product line. A gate that is too wide is noticed by its operator; one that is
+/// too narrow is not.
+fn is_same(one: &ModelName, other: &ModelName) -> bool {
+    let (one, other) = (essence(one), essence(other));
+    let (short, long) = if one.len() <= other.len() {
+        (&one, &other)
+    } else {
+        (&other, &one)
+    };
+    let Some(rest) = long.strip_prefix(short.as_str()) else {
+        return false;
+    };
+    if rest.is_empty() {
+        return true;
+    }
+    let added = rest.strip_prefix('-');
+    added.is_some_and(|added| {
+        let word = added.split('-').next().unwrap_or_default();
+        !SMALLER.contains(&word)
+    })
+}
+
+/// Words that a name goes on with when it is another, smaller model.
+const SMALLER: &[&str] = &[
+    "mini", "nano", "micro", "tiny", "small", "lite", "flash", "air", "haiku",
+];
+
 /// What a model is, whatever a cloud or a broker calls it: `us.anthropic.claude-x-v1:0`,
-/// `anthropic/claude-x`, `claude-x@20260101` and `claude-x-20260101` are `claude-x`.
+/// `anthropic/claude-x`, `claude-x@20260101`, `claude-x-20260101` and `claude-x-2026-01-01` are
+/// `claude-x`.
 fn essence(model: &ModelName) -> String {
     let lower = model.as_str().to_ascii_lowercase();
     let last = lower.rsplit('/').next().unwrap_or_default();
@@ -319,17 +351,38 @@ fn essence(model: &ModelName) -> String {
         name = rest;
     }
     let mut parts: Vec<&str> = name.split(['-', '.']).collect();
+    // A date may stand before the end: `claude-x-20260101-thinking`.
+    let mut at = 1;
+    while at < parts.len() {
+        let length = parts.get(at..).map_or(0, date_length);
+        if length == 0 {
+            at = at.saturating_add(1);
+        } else {
+            parts.drain(at..at.saturating_add(length));
+        }
+    }
     while let Some(part) = parts.last() {
-        let is_date = part.len() == 8 && part.bytes().all(|b| b.is_ascii_digit());
         let is_revision = part
             .strip_prefix('v')
             .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
-        if parts.len() == 1 || !(is_date || is_revision || *part == "latest") {
+        if parts.len() == 1 || !(is_revision || *part == "latest") {
             break;
         }
         parts.pop();
     }
     parts.join("-")
+}
+
+/// How many of the first parts are a date: one of eight digits, or a year, a month and a day.
+fn date_length(parts: &[&str]) -> usize {
+    let is = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    match parts {
+        [whole, ..] if is(whole, 8) => 1,
+        [year, month, day, ..] if is(year, 4) && is(month, 2) && is(day, 2) => 3,
+        _ => 0,
+    }
 }
 
 fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {

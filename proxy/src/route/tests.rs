@@ -159,6 +159,11 @@ fn a_gated_model_is_behind_its_gate_at_every_door() {
         "claude-opus-4.7",
         "openrouter/anthropic/claude-opus-4.7:beta",
         "claude-opus-4-7-latest",
+        "claude-opus-4-7-2026-01-15",
+        "claude-opus-4-7-fast",
+        "claude-opus-4-7-20260115-thinking",
+        "claude-opus-4-7-0115",
+        "claude-opus",
     ];
     for door in doors {
         let target = json!([{ "upstream": "b", "model": door }]);
@@ -190,7 +195,13 @@ fn two_models_behind_one_gate_may_share_a_door() {
 
 #[test]
 fn a_model_of_another_name_is_another_model() {
-    for other in ["claude-opus-4-6", "claude-opus-4-7-mini", "opus", "gpt-4.1"] {
+    for other in [
+        "claude-opus-4-6",
+        "claude-opus-4-7-mini",
+        "opus",
+        "gpt-4.1",
+        "claude-opus-4-70",
+    ] {
         let mut models = models();
         models[1]["targets"] = json!([{ "upstream": "b", "model": other }]);
 
