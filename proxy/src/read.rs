@@ -21,7 +21,7 @@ use thiserror::Error;
 pub(crate) use self::fields::{Field, Fields, Member};
 pub use self::room::{Room, Share};
 use self::{cursor::string_value, fields::Fault, scan::scan};
-use crate::admit::Call;
+use crate::admit::{Call, Route};
 
 /// Reads a whole body, at most `limit` bytes, and gives what it takes of `room` with it.
 ///
@@ -112,10 +112,20 @@ pub fn read(call: Call, body: Bytes) -> Result<Asked, ReadError> {
         .and_then(model)?;
     let stream = value(Field::Stream).map_or(Ok(false), switch)?;
     let number = |field: Field| value(field).map_or(Ok(None), |text| count(field, text));
-    // A body may name its limit twice, under an old and a new name: the larger one bounds it.
-    let max_output_tokens = number(Field::MaxTokens)?
-        .max(number(Field::MaxCompletionTokens)?)
-        .max(number(Field::MaxOutputTokens)?);
+    let (tokens, completion, output) = (
+        number(Field::MaxTokens)?,
+        number(Field::MaxCompletionTokens)?,
+        number(Field::MaxOutputTokens)?,
+    );
+    // A limit that the route does not know bounds nothing, and nor does none at all. Chat names
+    // its limit under an old and a new name: the larger one bounds it.
+    let max_output_tokens = match call.route() {
+        Route::Messages | Route::CountTokens => tokens,
+        Route::Chat => tokens.max(completion),
+        Route::Responses => output,
+        _ => None,
+    }
+    .filter(|limit| *limit > 0);
     let answers = number(Field::N)?;
     Ok(Asked {
         model,

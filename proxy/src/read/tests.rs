@@ -253,10 +253,28 @@ fn a_value_that_is_no_object_is_refused() {
 }
 
 #[test]
-fn the_larger_of_two_limits_bounds_the_answer() {
-    let text = r#"{"model":"a","max_tokens":10,"max_completion_tokens":20}"#;
+fn only_the_limit_of_its_route_bounds_an_answer() {
+    let all = r#"{"model":"a","max_tokens":10,"max_completion_tokens":20,"max_output_tokens":30}"#;
+    let zero = r#"{"model":"a","max_tokens":0,"max_completion_tokens":0,"max_output_tokens":0}"#;
+    let cases = [
+        ("/v1/messages", Some(10)),
+        // An old name and a new one: the larger bounds it.
+        ("/v1/chat/completions", Some(20)),
+        ("/v1/responses", Some(30)),
+        ("/v1/embeddings", None),
+    ];
+    for (route, limit) in cases {
+        let of = |text: &'static str| {
+            let asked = read(call(route), Bytes::from_static(text.as_bytes()));
+            asked.unwrap().max_output_tokens()
+        };
+        assert_eq!(of(all), limit, "{route}");
+        assert_eq!(of(zero), None, "{route}");
+    }
+}
 
-    assert_eq!(ask(text).unwrap().max_output_tokens(), Some(20));
+#[test]
+fn a_limit_that_is_null_is_none() {
     assert_eq!(
         ask(r#"{"model":"a","max_tokens":null}"#)
             .unwrap()
