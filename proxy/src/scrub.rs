@@ -93,8 +93,7 @@ impl Scrubbed {
     }
 }
 
-/// What one upstream gets.
-#[derive(Clone, Debug)]
+/// What one upstream gets. It holds a prompt, so nothing prints it.
 #[non_exhaustive]
 pub struct Letter {
     /// All headers but the credential.

@@ -31,10 +31,8 @@ impl CacheSeal {
 ///
 /// The slots are filled per target, so that a failover never carries one provider's pseudonym to
 /// another.
-#[derive(Clone, Debug)]
 pub(super) struct Body(Vec<Piece>);
 
-#[derive(Clone, Debug)]
 enum Piece {
     /// As it came, or a constant of ours.
     Bytes(Bytes),
@@ -145,13 +143,13 @@ fn edits(asked: &Asked, seal: &CacheSeal) -> Vec<Edit> {
         edits.push(Edit::value(member, vec![Piece::CacheKey(inner)]));
     }
     match asked.call().dialect() {
-        Dialect::Anthropic => anthropic(fields, &mut edits),
+        Dialect::Anthropic => anthropic(asked.call().route(), fields, &mut edits),
         Dialect::OpenAi => openai(asked, &mut edits),
     }
     edits
 }
 
-fn anthropic(fields: &Fields, edits: &mut Vec<Edit>) {
+fn anthropic(route: Route, fields: &Fields, edits: &mut Vec<Edit>) {
     match fields.get(Field::Metadata) {
         // All of it: `user_id` is the only key there is, and what else is in it names someone too.
         Some(member) => edits.push(Edit::value(
@@ -162,6 +160,8 @@ fn anthropic(fields: &Fields, edits: &mut Vec<Edit>) {
                 Piece::Bytes(Bytes::from_static(b"}")),
             ],
         )),
+        // Counting knows no such member, and refuses a body that has it.
+        None if route == Route::CountTokens => {}
         None => edits.push(new_member(fields, Place::UserId)),
     }
     // Tags name the group that is billed; their switch goes from the headers.

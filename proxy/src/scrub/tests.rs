@@ -62,7 +62,6 @@ fn jsn_12_an_escaped_key_hides_nothing() {
 fn a_provider_always_gets_its_pseudonym() {
     let cases = [
         ("/v1/messages", "/metadata/user_id"),
-        ("/v1/messages/count_tokens", "/metadata/user_id"),
         ("/v1/chat/completions", "/safety_identifier"),
         ("/v1/responses", "/safety_identifier"),
         ("/v1/embeddings", "/user"),
@@ -73,6 +72,16 @@ fn a_provider_always_gets_its_pseudonym() {
         assert_eq!(sent.pointer(pointer).unwrap(), face().as_str(), "{route}");
         assert_eq!(sent.as_object().unwrap().len(), 2);
     }
+}
+
+#[test]
+fn counting_gets_a_pseudonym_in_place_of_a_name_and_no_member_of_ours() {
+    let route = "/v1/messages/count_tokens";
+    let plain = r#"{"model":"m"}"#;
+
+    assert_eq!(send(route, plain), plain);
+    let named = send(route, r#"{"model":"m","metadata":{"user_id":"canary"}}"#);
+    assert_eq!(json(&named)["metadata"]["user_id"], face().as_str());
 }
 
 #[test]

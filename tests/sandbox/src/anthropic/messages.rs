@@ -36,6 +36,9 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
 /// The number of tokens that a message would be billed for.
 pub(super) fn count(desk: &Desk, request: &Request) -> Result<Answer, Refused> {
     let asked = parse(desk, request)?;
+    if asked.contains_key("metadata") {
+        return Err(Refused::invalid("metadata: Extra inputs are not permitted"));
+    }
     let document = json!({"input_tokens": tokens(&heard(&asked))});
     Ok(Answer::json(StatusCode::OK, &document))
 }

@@ -250,6 +250,17 @@ async fn tokens_are_counted_as_they_are_billed() {
 }
 
 #[tokio::test]
+async fn counting_takes_no_metadata() {
+    let sandbox = sandbox();
+    let url = format!("{}/v1/messages/count_tokens", sandbox.anthropic.url());
+    let body = asking(&json!({"metadata": {"user_id": "opaque"}}));
+
+    let answered = call("POST", &url, &HEADERS, &body).await;
+
+    assert_eq!(answered.status, 400);
+}
+
+#[tokio::test]
 async fn models_are_listed_and_found_by_name() {
     let sandbox = sandbox();
     let url = format!("{}/v1/models", sandbox.anthropic.url());
