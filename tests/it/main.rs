@@ -5,6 +5,7 @@ mod canary;
 mod idp;
 mod journey;
 mod kill;
+mod pages;
 mod schema;
 mod sdk;
 mod threats;

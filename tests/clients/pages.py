@@ -1,0 +1,336 @@
+"""Clicks through the portal as Ada in a real browser and prints what was wrong as JSON.
+
+usage: pages.py BASE_URL FOLDER on|off
+
+Scripts are `on` or `off`. With each there are two visits, so that every pair of scripts, colours and
+size is seen: light on a desk and dark on a telephone, or the other way round. A screenshot of each
+page goes to FOLDER. BAUTA_TEST_CHROMIUM names the browser. Whatever a page does wrong is one
+line: a message on its console (violations of its policy are such messages), an answer of 400 or more
+that was not asked for, text that is hard to read, a field without a name, a page wider than the
+screen.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from playwright.sync_api import sync_playwright
+
+base, folder, scripts = sys.argv[1:4]
+SIZES = {"phone": (360, 740), "desk": (1440, 900)}
+VISITS = {"on": [("light", "desk"), ("dark", "phone")], "off": [("light", "phone"), ("dark", "desk")]}
+wrong, pages, expected = [], 0, set()
+
+
+def main():
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=os.environ["BAUTA_TEST_CHROMIUM"], args=["--no-sandbox"]
+        )
+        for scheme, size in VISITS[scripts]:
+            width, height = SIZES[size]
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                java_script_enabled=scripts == "on",
+                reduced_motion="reduce",
+                locale="en-GB",
+            )
+            context.set_default_timeout(10_000)
+            Visit(context, f"{scheme}-{size}-scripts-{scripts}").all()
+            context.close()
+        version = browser.version
+        browser.close()
+    json.dump({"browser": version, "pages": pages, "wrong": wrong}, sys.stdout)
+
+
+class Visit:
+    """One person at one browser."""
+
+    def __init__(self, context, name):
+        self.name, self.step = name, "begin"
+        self.page = context.new_page()
+        self.page.on("console", self.heard)
+        self.page.on("pageerror", lambda error: self.say(f"script: {error}"))
+        self.page.on("response", self.answered)
+        self.page.on("requestfailed", self.failed)
+
+    def all(self):
+        self.signed_out()
+        self.sign_in()
+        self.verify()
+        self.tokens()
+        self.device()
+        self.privacy()
+        self.lost()
+        self.sign_out()
+
+    def signed_out(self):
+        self.go("/")
+        self.see("welcome")
+        # The first thing the keyboard reaches is the way past the navigation.
+        self.page.keyboard.press("Tab")
+        skip = self.page.locator("a.skip")
+        self.expect(skip.evaluate("e => e === document.activeElement"), "Tab does not reach the skip link")
+        self.expect(skip.bounding_box()["x"] >= 0, "the skip link stays hidden")
+
+    def sign_in(self):
+        self.click("link", "Sign in")
+        self.page.get_by_role("button", name="Sign in as Ada").click()
+        self.at("/")
+        self.see("overview-before")
+
+    def verify(self):
+        self.go("/verify")
+        self.see("verify")
+        self.page.locator("form[action='/verify/start'] button").click()
+        self.page.get_by_role("button", name="Approve").click()
+        # She has done her part: nothing may ask her to begin.
+        self.at("/verify/waiting")
+        self.see("verify-back")
+        for _ in range(50):
+            self.go("/verify/waiting?still=1")
+            if self.page.locator(".bar").count() == 0:
+                break
+            self.page.wait_for_timeout(100)
+        self.see("verify-done")
+        self.go("/verify")
+        self.see("verified")
+        self.go("/")
+        self.see("overview")
+        self.expect(self.text("h1").startswith("Verified until"), self.text("h1"))
+
+    def tokens(self):
+        self.go("/tokens")
+        self.see("tokens-none")
+        self.page.locator("#label").fill("laptop editor")
+        self.page.locator("form[action='/tokens'] button").click()
+        self.see("token-made")
+        secret = self.page.locator(".secret")
+        shown = secret.inner_text()
+        self.expect(shown.startswith("bauta_ey"), "no token is shown")
+        # One click takes all of it, and nothing else.
+        secret.click()
+        taken = self.page.evaluate("() => getSelection().toString()")
+        self.expect(taken.strip() == shown, f"a click takes {len(taken)} letters of {len(shown)}")
+        self.expect(self.asks(shown) == 200, "the token does not open the gateway")
+        self.page.go_back()
+        self.page.reload()
+        self.expect(shown not in self.page.content(), "the token is shown twice")
+        self.go("/tokens")
+        self.see("tokens")
+        self.page.get_by_role("button", name="Revoke laptop editor").click()
+        self.see("token-revoked")
+        self.go("/tokens")
+        left = self.page.get_by_role("button", name="Revoke laptop editor").count()
+        self.expect(left == 0, "what she revoked is still in force")
+
+    def device(self):
+        asked = self.post("/oauth/device_authorization", {"scope": "frontier"})
+        self.go("/device")
+        self.see("device")
+        with self.allowed(400, 404, 410, 422):
+            self.page.locator("#code").fill("BBBB-BBBB")
+            self.page.get_by_role("button", name="Continue").click()
+            self.see("device-wrong")
+        self.page.locator("#code").fill(asked["user_code"].lower())
+        self.page.get_by_role("button", name="Continue").click()
+        self.see("device-ask")
+        again = self.page.locator("input[name='user_code']:not([type='hidden'])")
+        if again.count():
+            again.fill(asked["user_code"])
+        self.page.get_by_role("button", name="Allow").click()
+        self.see("device-done")
+        grant = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code": asked["device_code"],
+        }
+        given = self.post("/oauth/token", grant)
+        self.expect("access_token" in given, f"the device got {sorted(given)}")
+
+    def privacy(self):
+        self.click("link", "Privacy")
+        self.see("privacy")
+        self.expect("mbr_" in self.page.content(), "she is not shown her number")
+
+    def lost(self):
+        with self.allowed(400, 404):
+            self.go("/no-such-page")
+            self.see("not-found")
+            self.go("/callback?code=x&state=y")
+            self.see("sign-in-failed")
+
+    def sign_out(self):
+        self.go("/logout")
+        self.see("sign-out")
+        self.page.get_by_role("main").get_by_role("button", name="Sign out").click()
+        self.page.wait_for_load_state()
+        self.go("/")
+        self.expect(self.page.get_by_role("button", name="Sign out").count() == 0, "she is still signed in")
+        self.go("/tokens")
+        self.expect("/tokens" not in self.page.url or "bauta_" not in self.page.content(), "tokens are open")
+
+    def go(self, path):
+        self.step = path
+        self.page.goto(base + path)
+
+    def at(self, path):
+        self.expect(self.page.url == base + path, f"the browser is at {self.page.url}")
+
+    def click(self, role, name):
+        self.page.get_by_role(role, name=name).first.click()
+
+    def text(self, selector):
+        return self.page.locator(selector).first.inner_text()
+
+    def see(self, name):
+        """Looks at the page that is open: a picture, and everything that can be measured."""
+        global pages
+        pages += 1
+        self.step = name
+        self.page.screenshot(path=os.path.join(folder, f"{name}-{self.name}.png"), full_page=True)
+        for what in self.page.evaluate(LOOK):
+            self.say(what)
+
+    def expect(self, holds, otherwise):
+        if not holds:
+            self.say(otherwise)
+
+    def allowed(self, *statuses):
+        return Allowed(statuses)
+
+    def heard(self, message):
+        # A page that may answer 404 says so on its console.
+        refused = message.text.startswith("Failed to load resource") and expected
+        if message.type in ("error", "warning") and not refused:
+            self.say(f"console: {message.text}")
+
+    def answered(self, response):
+        if response.status >= 400 and response.status not in expected:
+            self.say(f"{response.status} from {response.url}")
+
+    def failed(self, request):
+        # What was still under way when she went on.
+        if request.failure != "net::ERR_ABORTED":
+            self.say(f"failed: {request.url} {request.failure}")
+
+    def say(self, what):
+        wrong.append(f"{self.step} ({self.name}): {what}")
+
+    def asks(self, token):
+        request = urllib.request.Request(base + "/v1/models", headers={"authorization": f"Bearer {token}"})
+        try:
+            return urllib.request.urlopen(request, timeout=10).status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def post(self, path, form):
+        data = urllib.parse.urlencode(form).encode()
+        try:
+            return json.load(urllib.request.urlopen(base + path, data, timeout=10))
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+
+class Allowed:
+    """While it lasts, these statuses are what is asked for."""
+
+    def __init__(self, statuses):
+        self.statuses = statuses
+
+    def __enter__(self):
+        expected.update(self.statuses)
+
+    def __exit__(self, *_):
+        expected.clear()
+
+
+# What can be measured of a page. Contrast by WCAG 2.2, 1.4.3: 4.5, and 3 for large letters.
+LOOK = r"""
+() => {
+  const wrong = [];
+  const say = text => wrong.push(text);
+  const wide = document.documentElement.scrollWidth - innerWidth;
+  if (wide > 0) say(`${wide} px wider than the screen`);
+  const heads = [...document.querySelectorAll('h1')];
+  if (heads.length !== 1) say(`${heads.length} first headings`);
+  if (!document.documentElement.lang) say('no language');
+  if (!document.title) say('no title');
+  if (!document.querySelector('link[rel=stylesheet]')) say('no style');
+  let level = 0;
+  for (const head of document.querySelectorAll('h1, h2, h3, h4')) {
+    const now = +head.tagName[1];
+    if (now > level + 1) say(`a heading leaps to ${head.tagName}: ${head.innerText}`);
+    level = now;
+  }
+  for (const field of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
+    if (!field.labels?.length && !field.ariaLabel) say(`a field without a name: ${field.name}`);
+  }
+  for (const image of document.images) {
+    if (!image.hasAttribute('alt')) say(`an image without alt: ${image.src}`);
+    if (!image.naturalWidth) say(`an image that is not there: ${image.src}`);
+  }
+  const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
+  for (const id of new Set(ids.filter((id, n) => ids.indexOf(id) !== n))) say(`two of id ${id}`);
+  const seen = e => e.checkVisibility({ visibilityProperty: true }) && e.getBoundingClientRect().right > 0;
+  for (const e of document.querySelectorAll('a, button, input:not([type=hidden]), select, summary')) {
+    const box = e.getBoundingClientRect();
+    // WCAG 2.2, 2.5.8; a link within a sentence is excepted.
+    const inline = getComputedStyle(e).display === 'inline' && e.parentElement.innerText !== e.innerText;
+    if (seen(e) && !inline && (box.height < 24 || box.width < 24)) {
+      say(`hard to hit, ${Math.round(box.width)} x ${Math.round(box.height)}: ${e.innerText || e.name}`);
+    }
+  }
+  const parse = color => {
+    const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
+    return { r, g, b, a };
+  };
+  const over = (top, under) => {
+    const mix = key => top[key] * top.a + under[key] * (1 - top.a);
+    return { r: mix('r'), g: mix('g'), b: mix('b'), a: 1 };
+  };
+  const behind = e => {
+    const layers = [];
+    for (; e; e = e.parentElement) {
+      layers.push(parse(getComputedStyle(e).backgroundColor));
+      if (layers.at(-1).a === 1) break;
+    }
+    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+    const canvas = dark ? { r: 18, g: 18, b: 18, a: 1 } : { r: 255, g: 255, b: 255, a: 1 };
+    return layers.reduceRight((under, top) => over(top, under), canvas);
+  };
+  const light = ({ r, g, b }) => {
+    const [x, y, z] = [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const told = new Set();
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement, words = texts.currentNode.data.trim();
+    if (!words || !seen(e)) continue;
+    const style = getComputedStyle(e), back = behind(e);
+    const [one, two] = [light(over(parse(style.color), back)), light(back)].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (two + 0.05);
+    const size = parseFloat(style.fontSize);
+    const enough = size >= 24 || (size >= 18.66 && +style.fontWeight >= 700) ? 3 : 4.5;
+    const key = `${style.color} ${back.r}`;
+    if (ratio < enough && !told.has(key)) {
+      told.add(key);
+      say(`contrast ${ratio.toFixed(2)} of ${enough}: ${words.slice(0, 40)}`);
+    }
+    if (size < 12) say(`letters of ${size} px: ${words.slice(0, 40)}`);
+  }
+  for (const field of document.querySelectorAll('input[placeholder]')) {
+    const style = getComputedStyle(field, '::placeholder'), back = behind(field);
+    const [one, two] = [light(over(parse(style.color), back)), light(back)].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (two + 0.05);
+    if (ratio < 4.5) say(`contrast ${ratio.toFixed(2)} of 4.5: the example in ${field.name}`);
+  }
+  return wrong;
+}
+"""
+
+main()
