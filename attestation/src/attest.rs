@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::{
     Plane,
-    config::{OfficerConfig, VendorEnvironment},
+    config::{Environment, OfficerConfig, VendorEnvironment},
     log::Event,
     ports::{
         AttestationId, MemberId,
@@ -378,7 +378,7 @@ impl Plane {
         let nonce = bytes(&*self.randomness);
         let record = Record {
             vendor: "officer".to_owned(),
-            vendor_env: "production".to_owned(),
+            vendor_env: officers(self.settings.environment).to_owned(),
             method: "two_officers_in_person".to_owned(),
             assurance: "org:known-in-person".to_owned(),
             // Nobody else holds evidence: it commits to the ids alone, and says so by its form.
@@ -434,6 +434,14 @@ impl Plane {
             grant: NewAttestation { row, nonce },
             events,
         })
+    }
+}
+
+/// Officers of a server that is being tried out are whoever its developer says.
+const fn officers(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Production => "production",
+        Environment::Development => "development",
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Verified {
     pub attestation: AttestationId,
     /// Who looked.
     pub vendor: String,
-    /// `production`, `sandbox` or `simulated`.
+    /// `production`, `development`, `sandbox` or `simulated`.
     pub environment: String,
     /// How.
     pub method: String,

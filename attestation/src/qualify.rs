@@ -226,6 +226,9 @@ pub(crate) const fn end_of(day: UnixDay) -> UnixMillis {
 fn counts(vendor_env: &str, environment: Environment) -> bool {
     match environment {
         Environment::Production => vendor_env == "production",
-        Environment::Development => matches!(vendor_env, "production" | "sandbox" | "simulated"),
+        Environment::Development => matches!(
+            vendor_env,
+            "production" | "development" | "sandbox" | "simulated"
+        ),
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     keys::KeyMaterial,
     login::session::SESSION_COOKIE,
     ports::{
-        AttestationId, Event, Lookup, MemberId, Rights,
+        AttestationId, Event, Lookup, MemberId, Rights, Role,
         memory::Memory,
         people::{NewAttestation, People, SignIn, TagRow, Vouch},
     },
@@ -130,12 +130,21 @@ impl World {
         self.sign_in(
             id,
             Lookup(*cookie.hash(self.plane.keys.secrets()).as_bytes()),
+            &[],
         )
         .await;
         Ada { id, cookie }
     }
 
-    async fn sign_in(&self, member: MemberId, session: Lookup) {
+    /// An officer who signed in.
+    pub(crate) async fn officer(&self) -> MemberId {
+        let id = MemberId::random(&*self.plane.randomness);
+        let session = Lookup(bytes(&*self.plane.randomness));
+        self.sign_in(id, session, &[Role::Officer]).await;
+        id
+    }
+
+    async fn sign_in(&self, member: MemberId, session: Lookup, roles: &[Role]) {
         let now = self.plane.clock.now();
         let random = || Lookup(bytes(&*self.plane.randomness));
         let entry = SignIn {
@@ -149,7 +158,7 @@ impl World {
             join: None,
             rights: Rights {
                 scopes: [name("frontier"), name("quiet")].into(),
-                ..Rights::default()
+                roles: roles.iter().copied().collect(),
             },
             session,
             idp_session: None,
@@ -166,8 +175,8 @@ impl World {
         let now = self.plane.clock.now();
         for officer in [9, 8] {
             let officer = MemberId([officer; 16]);
-            self.sign_in(officer, Lookup(bytes(&*self.plane.randomness)))
-                .await;
+            let session = Lookup(bytes(&*self.plane.randomness));
+            self.sign_in(officer, session, &[Role::Officer]).await;
             let event = Event::private("x", now, Value::Null, &*self.plane.randomness);
             let vouch = Vouch {
                 member,

@@ -137,6 +137,7 @@ impl Memory {
         row.state = MemberState::Suspended;
         row.reason = Some(reason.to_owned());
         state.sessions.retain(|_, session| session.member != member);
+        state.vouchings.retain(|(_, officer), _| *officer != member);
         true
     }
 

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::{
     AttestationId, Event, Lookup, MemberId, Rights, Role, Store, VerificationId,
-    grants::{Fall, Seal},
+    grants::{Fall, Rise, Seal},
     people::{
         AttestationRow, AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon,
         LoginAttempt, LogoutNames, MemberState, NewAttestation, NewVerification, Once, PolicyRow,
@@ -49,6 +49,7 @@ pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
     a_redaction_goes_from_due_to_confirmed_and_forgets_the_session(fresh().await).await;
     two_officers_attest_and_one_does_not(fresh().await).await;
     a_word_that_is_too_old_does_not_count(fresh().await).await;
+    the_word_of_who_is_no_officer_any_more_does_not_count(fresh().await).await;
     erasure_leaves_noise_and_nothing_else(fresh().await).await;
     a_policy_is_adopted_once(fresh().await).await;
     of_replicas_that_start_together_one_makes_the_key(fresh().await).await;
@@ -615,9 +616,64 @@ fn vouch(officer: u8, of: u8, now: UnixMillis) -> Vouch {
     }
 }
 
+/// Another sign-in, whose groups make it an officer or not.
+async fn promote(store: &dyn Store, n: u8, officer: bool) {
+    let entry = SignIn {
+        new: false,
+        rights: Rights {
+            roles: officer.then_some(Role::Officer).into_iter().collect(),
+            ..Rights::default()
+        },
+        replaces: Some(key(n.wrapping_add(200))),
+        ..sign_in(n, n.wrapping_add(200), NOW)
+    };
+    assert_eq!(store.sign_in(&entry).await.unwrap(), SignedInAs::Written);
+}
+
+async fn the_word_of_who_is_no_officer_any_more_does_not_count<S: Store>(store: Arc<S>) {
+    for n in 1..7 {
+        join(&*store, n).await;
+    }
+    for n in 1..7 {
+        promote(&*store, n, (2..6).contains(&n)).await;
+    }
+    let says = async |officer, of| store.vouch(&vouch(officer, of, NOW)).await.unwrap();
+    assert_eq!(says(6, 1).await, Vouched::NoOfficer);
+
+    // Demoted between its word and the second one.
+    assert_eq!(says(2, 1).await, Vouched::First);
+    promote(&*store, 2, false).await;
+    let standing = store.standing(member(1)).await.unwrap().unwrap();
+    assert_eq!(standing.vouched, 0);
+    assert_eq!(says(3, 1).await, Vouched::First, "one officer, not two");
+
+    // Suspended between its word and the second one; its word does not come back with it.
+    let fall = Fall {
+        member: member(3),
+        holder: key(90),
+        grants: Vec::new(),
+        reason: "case".to_owned(),
+        held: Vec::new(),
+        now: NOW,
+        leaf: event(member(3), "member.suspended"),
+    };
+    store.fall(fall).await.unwrap();
+    assert_eq!(says(3, 6).await, Vouched::NoOfficer);
+    let rise = Rise {
+        member: member(3),
+        holder: key(90),
+        lifted: Vec::new(),
+        leaf: event(member(3), "member.reinstated"),
+    };
+    assert!(store.rise(rise).await.unwrap());
+    assert_eq!(says(4, 1).await, Vouched::First);
+    assert_eq!(says(5, 1).await, Vouched::Granted);
+}
+
 async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
     for n in 1..4 {
         join(&*store, n).await;
+        promote(&*store, n, true).await;
     }
 
     let first = store.vouch(&vouch(2, 1, NOW)).await.unwrap();
@@ -656,6 +712,7 @@ async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
 async fn a_word_that_is_too_old_does_not_count<S: Store>(store: Arc<S>) {
     for n in 1..4 {
         join(&*store, n).await;
+        promote(&*store, n, true).await;
     }
     store.vouch(&vouch(2, 1, NOW)).await.unwrap();
 

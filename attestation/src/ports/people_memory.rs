@@ -5,7 +5,7 @@ use bauta_audit::store::StoreError;
 use bauta_token::units::{UnixDay, UnixMillis};
 
 use super::{
-    AttestationId, Event, Lookup, MemberId,
+    AttestationId, Event, Lookup, MemberId, Role,
     memory::{KeptSession, KeptVerification, Memory, PeopleState},
     people::{
         AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
@@ -257,7 +257,7 @@ impl People for Memory {
                 self.queue(vouch.event.clone());
                 self.queue_all(&vouch.granted);
             }
-            Vouched::Again | Vouched::NoMember => {}
+            Vouched::Again | Vouched::NoMember | Vouched::NoOfficer => {}
         }
         Ok(vouched)
     }
@@ -480,13 +480,7 @@ impl PeopleState {
                 .filter(|row| row.member == member)
                 .max_by_key(|row| row.began)
                 .cloned(),
-            vouched: u32::try_from(
-                self.vouchings
-                    .keys()
-                    .filter(|(who, _)| *who == member)
-                    .count(),
-            )
-            .unwrap_or(u32::MAX),
+            vouched: self.vouched(member),
         })
     }
 
@@ -569,17 +563,33 @@ impl PeopleState {
         self.nonces.insert(grant.row.attestation, grant.nonce);
     }
 
+    fn is_officer(&self, member: MemberId) -> bool {
+        self.members.get(&member).is_some_and(|row| {
+            row.state == MemberState::Active && row.rights.roles.contains(&Role::Officer)
+        })
+    }
+
+    /// How many who are officers now vouch for a member.
+    fn vouched(&self, member: MemberId) -> u32 {
+        let words = self.vouchings.keys().filter(|(who, _)| *who == member);
+        let counted = words.filter(|(_, officer)| self.is_officer(*officer));
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    }
+
     fn vouch(&mut self, vouch: &Vouch) -> Vouched {
         let active = |row: &MemberRow| row.state == MemberState::Active;
         if !self.members.get(&vouch.member).is_some_and(active) || vouch.member == vouch.officer {
             return Vouched::NoMember;
+        }
+        if !self.is_officer(vouch.officer) {
+            return Vouched::NoOfficer;
         }
         self.vouchings
             .retain(|(who, _), at| *who != vouch.member || *at > vouch.since);
         if self.vouchings.contains_key(&(vouch.member, vouch.officer)) {
             return Vouched::Again;
         }
-        if self.vouchings.keys().any(|(who, _)| *who == vouch.member) {
+        if self.vouched(vouch.member) > 0 {
             self.vouchings.retain(|(who, _), _| *who != vouch.member);
             self.grant(&vouch.grant);
             return Vouched::Granted;

@@ -73,6 +73,7 @@ impl Plane {
             Vouched::Again => Word::Again,
             Vouched::Granted => Word::Granted,
             Vouched::NoMember => Word::NoMember,
+            Vouched::NoOfficer => Word::Refused,
         })
     }
 }

@@ -1,13 +1,15 @@
 //! What is attested, and the officers who vouch.
 
 use bauta_attestation::ports::{
-    AttestationId, Event, MemberId,
-    people::{AttestationRow, AttestationState, MemberState, NewAttestation, Vouch, Vouched},
+    AttestationId, Event, MemberId, Role,
+    people::{
+        AttestationRow, AttestationState, MemberRow, MemberState, NewAttestation, Vouch, Vouched,
+    },
 };
 use bauta_token::units::UnixDay;
 use sqlx::{query, query_scalar};
 
-use super::{by_id, bytes, one, queue, queue_all};
+use super::{by_id, bytes, one, queue, queue_all, rights};
 use crate::{Conn, log::corrupt};
 
 /// The attestation that counts; there is one at most.
@@ -94,17 +96,25 @@ pub(super) async fn revoke(db: &mut Conn, attestation: AttestationId) -> sqlx::R
     Ok(())
 }
 
+/// How many officers vouch for a member: those who still are officers, now.
 pub(super) async fn vouched(db: &mut Conn, member: MemberId) -> sqlx::Result<u32> {
     let id = member.as_bytes().as_slice();
-    let count = query_scalar!(
-        r#"SELECT count(*) AS "n!: i64"
+    let held = query_scalar!(
+        r#"SELECT officer.rights AS "rights!: String"
            FROM vouching
-           WHERE member = $1"#,
+           JOIN member AS officer ON officer.id = vouching.officer
+           WHERE vouching.member = $1 AND officer.state = 'active'"#,
         id
     )
-    .fetch_one(db)
+    .fetch_all(db)
     .await?;
-    u32::try_from(count).map_err(|_| corrupt("a count is out of range"))
+    let mut count = 0_u32;
+    for text in &held {
+        if rights(text)?.roles.contains(&Role::Officer) {
+            count = count.saturating_add(1);
+        }
+    }
+    Ok(count)
 }
 
 pub(super) async fn vouch(db: &mut Conn, vouch: &Vouch) -> sqlx::Result<Vouched> {
@@ -112,6 +122,13 @@ pub(super) async fn vouch(db: &mut Conn, vouch: &Vouch) -> sqlx::Result<Vouched>
     let active = about.is_some_and(|row| row.state == MemberState::Active);
     if !active || vouch.member == vouch.officer {
         return Ok(Vouched::NoMember);
+    }
+    let by = by_id(db, vouch.officer).await?;
+    let officer = |row: &MemberRow| {
+        row.state == MemberState::Active && row.rights.roles.contains(&Role::Officer)
+    };
+    if !by.as_ref().is_some_and(officer) {
+        return Ok(Vouched::NoOfficer);
     }
     let (member, officer) = (
         vouch.member.as_bytes().as_slice(),

@@ -39,6 +39,14 @@ pub(super) async fn suspend(db: &mut Conn, fall: &Fall) -> sqlx::Result<Fell> {
     )
     .execute(&mut *db)
     .await?;
+    // The word of somebody who is no officer any more waits for no second one.
+    query!(
+        "DELETE FROM vouching
+         WHERE officer = $1",
+        member
+    )
+    .execute(&mut *db)
+    .await?;
     hold(db, fall).await?;
     if moved.rows_affected() == 0 {
         return Ok(Fell::Already);

@@ -315,6 +315,8 @@ pub enum Vouched {
     Granted,
     /// There is no such member, or it is suspended.
     NoMember,
+    /// Who vouches is no officer, or not any more.
+    NoOfficer,
 }
 
 /// Evidence that waits at a vendor.
