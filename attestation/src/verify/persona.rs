@@ -241,9 +241,13 @@ pub(crate) fn link_origins(base: &Endpoint, environment: VendorEnvironment) -> V
 
 /// Refuses a configuration that would accept what proves nothing.
 pub(crate) fn check(config: &PersonaConfig<SecretText>) -> Result<(), &'static str> {
-    let sandbox_key = config.api_key.reveal().starts_with("persona_sandbox_");
-    if sandbox_key && config.environment == VendorEnvironment::Production {
-        return Err("the api_key is a sandbox key; set environment = \"sandbox\"");
+    // The vendor's answers need not say which environment they are of: its keys do.
+    let real_key = config.api_key.reveal().starts_with(PRODUCTION_KEY);
+    if !real_key && config.environment == VendorEnvironment::Production {
+        return Err(
+            "the api_key is no production key: those begin with persona_production_; \
+             with a sandbox key, set environment = \"sandbox\"",
+        );
     }
     let secrets = [
         Some(&config.webhook_secret),
@@ -282,6 +286,9 @@ const VERSION: HeaderName = HeaderName::from_static("persona-version");
 const INFLECTION: HeaderName = HeaderName::from_static("key-inflection");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 const SIGNATURE: &str = "persona-signature";
+
+/// What the vendor's keys to its real environment begin with.
+const PRODUCTION_KEY: &str = "persona_production_";
 
 /// Where the vendor's own pages are.
 const PAGES: [&str; 2] = ["https://withpersona.com", "https://inquiry.withpersona.com"];

@@ -138,7 +138,7 @@ fn config(base: &str) -> PersonaConfig<SecretText> {
     let secret = |text: &str| SecretText::new(Zeroizing::new(text.to_owned()));
     PersonaConfig {
         template: "itmpl_X".to_owned(),
-        api_key: secret("persona_key"),
+        api_key: secret("persona_production_key"),
         webhook_secret: secret(SECRET),
         webhook_secret_old: Some(secret("wbhsec_old")),
         api_base: Endpoint::parse(base).unwrap(),
@@ -640,6 +640,24 @@ async fn what_the_vendor_itself_calls_a_sandbox_grants_nothing_in_production() {
 }
 
 #[tokio::test]
+async fn only_a_production_key_checks_anything_in_production() {
+    let mut refused = Vec::new();
+    Desk::with(|settings| {
+        settings.environment = Environment::Production;
+        for key in ["persona_sandbox_x", "persona_key", "persona_production_x"] {
+            if let [VerifierConfig::Persona(config)] = settings.verifiers.as_mut_slice() {
+                config.environment = VendorEnvironment::Production;
+                config.api_key = SecretText::new(Zeroizing::new(key.to_owned()));
+            }
+            refused.push(settings.check().is_err());
+        }
+    })
+    .await;
+
+    assert_eq!(refused, [true, true, false]);
+}
+
+#[tokio::test]
 async fn whk_15_a_secret_that_anybody_could_use_does_not_start() {
     let mut refused = Vec::new();
     Desk::with(|settings| {
@@ -959,10 +977,7 @@ async fn two_officers_verify_and_neither_may_be_the_member() {
     })
     .await;
     let plane = &desk.world.plane;
-    let (one, two) = (
-        desk.world.stranger().await.id,
-        desk.world.stranger().await.id,
-    );
+    let (one, two) = (desk.world.officer().await, desk.world.officer().await);
     let says = async |who: MemberId, roles: &[Role]| {
         plane
             .vouch(&officer(who, roles), desk.ada.id)
@@ -986,6 +1001,7 @@ async fn two_officers_verify_and_neither_may_be_the_member() {
         (verified.vendor.as_str(), verified.method.as_str()),
         ("officer", "two_officers_in_person")
     );
+    assert_eq!(verified.environment, "development");
     let qualified = plane.qualify(desk.ada.id, &name("frontier")).await.unwrap();
     let gates: Vec<_> = qualified.gates().iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -120,7 +120,7 @@ pub(crate) fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
 }
 
 fn checked(office: &mut Office, headers: &HeaderMap) -> Result<(), StatusCode> {
-    assert_eq!(headers["authorization"], "Bearer persona_key");
+    assert_eq!(headers["authorization"], "Bearer persona_production_key");
     assert_eq!(headers["persona-version"], "2025-12-08");
     assert_eq!(headers["key-inflection"], "kebab");
     if office.down {
