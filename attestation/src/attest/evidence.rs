@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub(crate) face: Truth,
     pub(crate) liveness: Truth,
     pub(crate) sanctions_clear: Truth,
+    /// Whether there was a report on sanctions at all.
+    pub(crate) screened: bool,
     pub(crate) birthdate: Option<Private<UnixDay>>,
     pub(crate) expires: Option<Private<UnixDay>>,
     /// Only from a document that says whose citizen somebody is.
@@ -188,6 +190,7 @@ pub(crate) mod tests {
             face: Truth::True,
             liveness: Truth::True,
             sanctions_clear: Truth::Undetermined,
+            screened: false,
             birthdate: Some(Private(day("1971-08-23"))),
             expires: Some(Private(day("2031-05-17"))),
             nationality: Some(Zeroizing::new("NL".to_owned())),

@@ -93,6 +93,7 @@ impl Inquiry {
             face: Truth::Undetermined,
             liveness: Truth::Undetermined,
             sanctions_clear: Truth::Undetermined,
+            screened: false,
             birthdate: None,
             expires: None,
             nationality: None,
@@ -138,14 +139,27 @@ impl Child {
             }
             Kind::Document => evidence.document = worse(evidence.document, &self.attributes.status),
             Kind::Face if passed => {
+                let live = self.liveness();
+                let again = evidence.face == Truth::True;
                 evidence.face = Truth::True;
-                evidence.liveness = self.liveness();
+                evidence.liveness = if again {
+                    evidence.liveness.and(live)
+                } else {
+                    live
+                };
             }
             Kind::Face => evidence.face = worse(evidence.face, &self.attributes.status),
             Kind::Watchlist => {
                 let ready = self.attributes.status == "ready";
                 let hit = self.attributes.has_match.filter(|_| ready);
-                evidence.sanctions_clear = hit.map_or(Truth::Undetermined, |hit| (!hit).into());
+                let clear = hit.map_or(Truth::Undetermined, |hit| (!hit).into());
+                // One report that is clear does not undo a hit of another, nor one still to come.
+                evidence.sanctions_clear = if evidence.screened {
+                    evidence.sanctions_clear.and(clear)
+                } else {
+                    clear
+                };
+                evidence.screened = true;
             }
             Kind::Other => {}
         }

@@ -151,6 +151,38 @@ fn a_second_try_that_passed_counts_and_a_failed_one_does_not_undo_it() {
 }
 
 #[test]
+fn a_clear_report_does_not_undo_a_hit_nor_a_live_face_a_doubtful_one() {
+    let clear = json!({ "status": "ready", "has-match": false });
+    let hit = json!({ "status": "ready", "has-match": true });
+    let pending = json!({ "status": "pending" });
+    let says = |reports: [&Value; 2]| {
+        let mut found = evidence(&passport(), &selfie());
+        for report in reports {
+            child(2, report).add_to(&mut found);
+        }
+        found.sanctions_clear
+    };
+    let mut still = selfie();
+    for check in still["checks"].as_array_mut().unwrap() {
+        check["status"] = json!("failed");
+    }
+    let lives = |faces: [&Value; 2]| {
+        let mut found = evidence(&passport(), faces[0]);
+        child(1, faces[1]).add_to(&mut found);
+        found.liveness
+    };
+
+    assert_eq!(says([&clear, &clear]), Truth::True);
+    assert_eq!(says([&hit, &clear]), Truth::False);
+    assert_eq!(says([&clear, &hit]), Truth::False);
+    assert_eq!(says([&pending, &clear]), Truth::Undetermined);
+    assert_eq!(says([&pending, &hit]), Truth::False);
+    assert_eq!(lives([&selfie(), &selfie()]), Truth::True);
+    assert_eq!(lives([&still, &selfie()]), Truth::False);
+    assert_eq!(lives([&selfie(), &still]), Truth::False);
+}
+
+#[test]
 fn a_watchlist_report_is_clear_only_when_it_is_ready_and_says_so() {
     let says = |report: Value| {
         let mut found = evidence(&passport(), &selfie());
