@@ -40,7 +40,12 @@ impl FromRequestParts<Arc<Plane>> for Network {
         plane: &Arc<Plane>,
     ) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(peer.map(|peer| plane.network(peer.ip()))))
+        // Behind a proxy on this machine everybody comes from it: that says nothing, and to count by
+        // it would let one shut the door on all.
+        let far = peer
+            .map(|peer| peer.ip().to_canonical())
+            .filter(|ip| !ip.is_loopback());
+        Ok(Self(far.map(|ip| plane.network(ip))))
     }
 }
 

@@ -684,6 +684,32 @@ async fn too_many_device_logins_from_one_network_wait() {
 }
 
 #[tokio::test]
+async fn a_proxy_on_this_machine_is_no_network() {
+    let world = World::new(DeviceFlow::On).await;
+    let ada = world.ada().await;
+    let (proxy, path) = ([127, 0, 0, 1], "/oauth/device_authorization");
+    let asked = from(&world, proxy, path, None, &[]).await;
+    let code = text(&asked.json(), "user_code");
+
+    let page = from(
+        &world,
+        proxy,
+        "/device",
+        Some(&ada),
+        &[("user_code", code.as_str())],
+    )
+    .await;
+    let mut many = StatusCode::OK;
+    for _ in 0..31 {
+        many = from(&world, proxy, path, None, &[]).await.status;
+    }
+
+    assert!(!page.body.contains("the same network"), "no false comfort");
+    assert!(page.body.contains("a network we cannot tell"));
+    assert_eq!(many, StatusCode::OK, "one does not shut the others out");
+}
+
+#[tokio::test]
 async fn the_device_page_warns_of_another_network() {
     let world = World::new(DeviceFlow::On).await;
     let ada = world.ada().await;
