@@ -5,12 +5,13 @@
 //! did nothing: it was never reached, it declined (503, 529), or asking twice is harmless.
 //! Redirects are never followed: a credential goes where configuration says and nowhere else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bauta_token::ambient::Clock;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use self::client::Lost;
 pub use self::{
@@ -95,7 +96,15 @@ impl Forwarder {
             let sent = sent(&request, door, letter.size_bytes(), &hold);
             open.expect(left(&sent));
             let call = request.call();
-            let attempt = self.upstreams.send(door.upstream(), call, letter).await;
+            let sending = self.upstreams.send(door.upstream(), call, letter);
+            let attempt = match self.watched(&mut watch, sending).await {
+                Ok(attempt) => attempt,
+                Err(cut) => {
+                    failure = ForwardError::Cut(cut);
+                    asked = Some(sent);
+                    break;
+                }
+            };
             let more = place.saturating_add(1) < targets.len();
             asked = Some(sent.clone());
             match attempt {
@@ -138,6 +147,31 @@ impl Forwarder {
         Err(failure)
     }
 }
+
+impl Forwarder {
+    /// Waits for `sending` as long as what it is sent under stands: an upstream may be silent for
+    /// minutes before it answers.
+    async fn watched<T>(
+        &self,
+        watch: &mut Watch,
+        sending: impl Future<Output = T>,
+    ) -> Result<T, Cut> {
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            match timeout(GLANCE, sending.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) => {
+                    if let Some(cut) = watch.check(self.clock.now()) {
+                        return Err(cut);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How often a request that waits for its answer is looked after.
+const GLANCE: Duration = Duration::from_millis(500);
 
 fn answer(
     response: Response<Incoming>,
@@ -235,6 +269,9 @@ pub enum ForwardError {
     /// The token was taken away meanwhile; nothing was sent.
     #[error("token was taken away before the request was sent")]
     Taken,
+    /// The token was taken away, or nobody can tell, while the upstream was thinking.
+    #[error("request was cut before it was answered")]
+    Cut(Cut),
     /// Nobody can tell whether it was, or the gateway is shut down; nothing was sent.
     #[error("gateway lets nobody pass")]
     Closed,
@@ -289,12 +326,12 @@ impl ForwardError {
                 "upstream_credential",
                 "The provider refuses the gateway's credential. Tell your administrator.",
             ),
-            Self::Taken => (
+            Self::Taken | Self::Cut(Cut::Revoked) => (
                 StatusCode::UNAUTHORIZED,
                 "token_revoked",
                 "This token was revoked.",
             ),
-            Self::Closed => (
+            Self::Closed | Self::Cut(Cut::Stale | Cut::Drained) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "closed",
                 "The gateway lets nobody pass right now.",
@@ -307,7 +344,7 @@ impl ForwardError {
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Unavailable => Some(5),
-            Self::Closed => Some(2),
+            Self::Closed | Self::Cut(Cut::Stale | Cut::Drained) => Some(2),
             _ => None,
         }
     }
@@ -315,6 +352,9 @@ impl ForwardError {
     const fn outcome(self) -> Outcome {
         match self {
             Self::Taken | Self::Closed => Outcome::NotSent,
+            Self::Cut(Cut::Revoked) => Outcome::Revoked,
+            Self::Cut(Cut::Stale) => Outcome::Stale,
+            Self::Cut(Cut::Drained) => Outcome::Drained,
             Self::Strange | Self::Credential => Outcome::UpstreamError,
             Self::Unavailable | Self::Broken | Self::Timeout => Outcome::Unreachable,
         }

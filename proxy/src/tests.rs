@@ -324,6 +324,39 @@ async fn p5_a_drain_ends_streams_with_an_error_event_and_an_outcome() {
 }
 
 #[tokio::test]
+async fn a_request_is_cut_while_its_upstream_is_silent() {
+    for (drained, outcome) in [(true, "drained"), (false, "revoked")] {
+        let kit = Kit::new().await;
+        kit.main.will(Does::Waits(String::new()));
+        let ask = token(|_| {});
+        let cut = async {
+            while kit.main.sent().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            if drained {
+                kit.gateway.cut();
+            } else {
+                kit.told.say(Notice::Ended {
+                    grant: grant(),
+                    until: UnixMillis(i64::MAX),
+                });
+                kit.clock.advance(500);
+                kit.gateway.follow().await.unwrap();
+            }
+        };
+
+        let both = async { tokio::join!(kit.send(messages(&ask, ASK)), cut) };
+        let (response, ()) = tokio::time::timeout(Duration::from_secs(5), both)
+            .await
+            .unwrap();
+
+        assert!(!response.status().is_success());
+        kit.main.left().await;
+        assert_eq!(kit.outcome().await, outcome);
+    }
+}
+
+#[tokio::test]
 async fn sse_08_a_silent_stream_has_heartbeats_and_then_an_end() {
     let kit = Kit::new().await;
     kit.main.will(Does::Waits(format!("{STREAM}{FIRST}")));
