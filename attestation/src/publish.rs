@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -17,6 +17,7 @@ use bauta_audit::{
     note::Signer,
     proof::Plan,
     store::{Head, LogStore, StoreError},
+    tile::Tile,
 };
 use bauta_token::{
     keys::IssuerKey,
@@ -36,8 +37,40 @@ use crate::{
 /// The route of the feed. It needs no credential: everything in it is signed, and says nothing
 /// about a person.
 pub fn routes() -> Router<Arc<Plane>> {
-    Router::new().route("/feed", get(feed))
+    Router::new()
+        .route("/feed", get(feed))
+        .route("/log/identity/checkpoint", get(checkpoint))
+        .route("/log/identity/{*tile}", get(tile))
 }
+
+/// The newest signed checkpoint: kept elsewhere, it shows a log that was rewritten.
+async fn checkpoint(State(plane): State<Arc<Plane>>) -> Response {
+    match plane.log().head().await {
+        Ok(head) if head.note.is_empty() => StatusCode::NOT_FOUND.into_response(),
+        Ok(head) => kept(head.note, "text/plain; charset=utf-8", "no-store"),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Hashes of the tree. Leaves about members are salted, so a hash says nothing about one.
+async fn tile(State(plane): State<Arc<Plane>>, Path(path): Path<String>) -> Response {
+    let Ok(tile) = path.parse::<Tile>() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match tile.contents(&*plane.log()).await {
+        Ok(Some(hashes)) => kept(hashes, "application/octet-stream", FOR_EVER),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn kept(body: impl IntoResponse, kind: &'static str, cache: &'static str) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)];
+    (headers, body).into_response()
+}
+
+/// A tile never changes; a partial one is another path.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// Why there is no page.
 #[derive(Debug, Error)]

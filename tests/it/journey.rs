@@ -166,6 +166,26 @@ async fn a_token_of_nobody_is_refused_and_reaches_no_provider() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_can_keep_a_checkpoint_of_either_log() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    ask(&world, &token, false).await;
+    let running = &world.stage.running;
+    running.plane.as_ref().unwrap().seal().await.unwrap();
+    running.gateway.as_ref().unwrap().seal().await.unwrap();
+
+    for plane in ["identity", "gateway"] {
+        for path in ["checkpoint", "tile/0/000.p/1"] {
+            let url = format!("{}/log/{plane}/{path}", world.stage.scene.url);
+            let answer = world.stage.scene.http.get(&url).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{url}");
+            assert!(answer.bytes().await.unwrap().len() >= 32, "{url}");
+        }
+    }
+    world.end().await;
+}
+
 /// A verified member's token.
 pub(crate) async fn token(world: &World) -> String {
     let mut ada = world.member("Ada");

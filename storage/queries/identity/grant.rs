@@ -254,11 +254,11 @@ impl Grants for IdentityStore {
         signer: Arc<Signer>,
         now: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let signed = self.db.signed.last();
+        let before = self.db.signed.last();
         self.db
             .write("publish", move |db| {
                 let (text, signer) = (text.clone(), Arc::clone(&signer));
-                Box::pin(async move { notice::publish(db, text, &signer, signed, now).await })
+                Box::pin(async move { notice::publish(db, text, &signer, before, now).await })
             })
             .await
     }
@@ -270,14 +270,14 @@ impl Grants for IdentityStore {
     }
 
     async fn seal(&self, batch: Seal) -> Result<Head, StoreError> {
-        let signed = self.db.signed.last();
+        let before = self.db.signed.last();
         let head = self
             .db
             .write("seal", move |db| {
                 let batch = batch.clone();
                 Box::pin(async move {
                     log::lock(db).await?;
-                    log::continues(db, signed).await?;
+                    log::continues(db, before).await?;
                     seal::seal(db, &batch).await
                 })
             })
