@@ -233,13 +233,9 @@ impl Corporate {
         let (tell, told) = oneshot::channel();
         // Read to its end: a process whose words nobody takes dies of them.
         thread::spawn(move || {
-            let mut tell = Some(tell);
-            for line in said.lines().map_while(Result::ok) {
-                if line.starts_with("ready")
-                    && let Some(tell) = tell.take()
-                {
-                    drop(tell.send(()));
-                }
+            let mut lines = said.lines().map_while(Result::ok);
+            if lines.any(|line| line.starts_with("ready")) && tell.send(()).is_ok() {
+                lines.for_each(drop);
             }
         });
         let ready = told.await.is_ok();
