@@ -1,5 +1,7 @@
 //! The gateway's ports on PostgreSQL, when `BAUTA_TEST_POSTGRES_URL` names a server.
 
+#![expect(clippy::unwrap_used, reason = "what sets a test up may fail it")]
+
 use std::{
     process,
     sync::{

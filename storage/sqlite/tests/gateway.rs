@@ -1,6 +1,8 @@
 //! The gateway's ports on SQLite, in a file: in memory, each connection of a pool would get a
 //! memory of its own.
 
+#![expect(clippy::unwrap_used, reason = "what sets a test up may fail it")]
+
 use std::{
     path::Path,
     sync::{
