@@ -69,7 +69,9 @@ pub(crate) async fn seal(
 }
 
 /// Rows with an event that is no leaf yet, and whether their intent is one. Each half of the union
-/// has a partial index of its own: the table grows, what is unlogged does not.
+/// has a partial index of its own: the table grows, what is unlogged does not. And each has a limit
+/// of its own: a union is whole before anything is cut off, and the backlog of a busy half minute
+/// would be sorted once for every seal.
 async fn unlogged(db: &mut Conn) -> sqlx::Result<Vec<(Row, bool)>> {
     let rows = query!(
         r#"SELECT id AS "id!: Vec<u8>", grant_sub AS "grant_sub!: String",
@@ -84,9 +86,13 @@ async fn unlogged(db: &mut Conn) -> sqlx::Result<Vec<(Row, bool)>> {
                   charged AS "charged?: i64", ended_at AS "ended_at?: i64",
                   intent_logged AS "intent_logged!: bool"
            FROM journal
-           WHERE id IN (SELECT id FROM journal WHERE NOT intent_logged
+           WHERE id IN (SELECT id
+                        FROM (SELECT id FROM journal WHERE NOT intent_logged LIMIT $1) AS begun
                         UNION
-                        SELECT id FROM journal WHERE NOT outcome_logged AND outcome IS NOT NULL
+                        SELECT id
+                        FROM (SELECT id FROM journal
+                              WHERE NOT outcome_logged AND outcome IS NOT NULL
+                              LIMIT $1) AS ended
                         LIMIT $1)"#,
         SEAL_ROWS
     )
