@@ -1,6 +1,6 @@
 //! The member's pages: server-rendered, without scripts, readable by a screen reader.
 //!
-//! A page is a template and a struct of plain text beside it ([`view`]); every value is escaped by
+//! A page is a template and a struct of plain text beside it (`view`); every value is escaped by
 //! the template. Pages go by a cookie, so each form is guarded against other sites.
 
 use std::sync::Arc;

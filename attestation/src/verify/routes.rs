@@ -93,7 +93,7 @@ pub(super) async fn vouch(
 /// The way back from the vendor. Its query carries names and dates of birth: nothing of it is read,
 /// nothing is logged, and the next address has none. That somebody came back proves nothing.
 pub(super) async fn back() -> Response {
-    see_other("/verify", [])
+    see_other("/verify/waiting", [])
 }
 
 /// Persona's webhooks.

@@ -286,7 +286,7 @@ async fn a_webhook_is_a_hint_and_the_redirect_is_not_even_that() {
     assert!(!desk.is_verified().await);
     assert_eq!(
         (back.status, back.headers["location"].to_str().unwrap()),
-        (StatusCode::SEE_OTHER, "/verify")
+        (StatusCode::SEE_OTHER, "/verify/waiting")
     );
     assert_eq!(back.headers["referrer-policy"], "no-referrer");
 }

@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
-use axum::Router;
-use bauta_attestation::Plane;
+use axum::{Router, extract::Request, response::Response};
+use bauta_attestation::{Plane, wants_page};
 use bauta_proxy::Gateway;
 use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
 use super::{DRAIN, Start};
 use crate::{
@@ -58,8 +59,9 @@ pub(super) async fn open(
     let gateway_listen = server.gateway_listen.unwrap_or(server.listen);
     let routers: Vec<(&'static str, SocketAddr, Router)> = match (identity, asked) {
         (Some(identity), Some(asked)) if gateway_listen == server.listen => {
-            // What is no page of the portal is a request to the gateway, or nothing.
-            vec![("bauta", server.listen, identity.fallback_service(asked))]
+            let lost = plane.map(|plane| bauta_attestation::lost(Arc::clone(plane)));
+            let one = identity.fallback(move |request| elsewhere(request, asked, lost));
+            vec![("bauta", server.listen, one)]
         }
         (identity, asked) => [
             identity.map(|router| ("identity plane", server.listen, router)),
@@ -112,6 +114,31 @@ pub(super) async fn open(
     }
     Ok(doors)
 }
+
+/// What is no page of the portal is a request to the gateway; but a person who typed an address
+/// that the gateway has nothing at is told so on a page.
+async fn elsewhere(request: Request, asked: Router, lost: Option<Router>) -> Response {
+    let place = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let router = match lost {
+        Some(lost) if wants_page(&request) && !GATEWAY.contains(&place) => lost,
+        _ => asked,
+    };
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// What the gateway's paths begin with.
+const GATEWAY: [&str; 7] = [
+    "v1",
+    "v1beta",
+    "usage",
+    "log",
+    "managed",
+    "sessions",
+    "federation",
+];
 
 fn tls(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
     let cert = base.join(&files.cert);
