@@ -10,6 +10,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::symlink,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -328,9 +329,14 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 /// A port that no other test takes: below those that are given out, and different for each process.
 fn free() -> u16 {
-    let offset = u16::try_from(std::process::id() % 10_000).unwrap();
-    let mut ports = (20_000..30_000).cycle().skip(offset.into()).step_by(7);
-    ports
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
+    // No two tests of this process, nor two processes, look at the same ports in the same order.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(97);
+    loop {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(13);
+        let port = 20_000 + u16::try_from(own.wrapping_add(turn) % 10_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
