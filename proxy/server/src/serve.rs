@@ -56,8 +56,10 @@ pub struct Start<'a> {
     pub role: Role,
     /// Whether checks that prove nothing are accepted. Never settable in a file.
     pub environment: Environment,
-    /// What time it is.
+    /// What time it is for the identity plane.
     pub clock: Arc<dyn Clock>,
+    /// What time it is for the gateway: the planes share no clock either.
+    pub gateway_clock: Arc<dyn Clock>,
     /// Where unpredictable bytes come from.
     pub randomness: Arc<dyn Randomness>,
     /// Already bound, when the address had to be known before the settings.
@@ -98,6 +100,7 @@ impl<'a> Start<'a> {
             role: Role::All,
             environment: Environment::Production,
             clock: Arc::new(SystemClock),
+            gateway_clock: Arc::new(SystemClock),
             randomness: Arc::new(SystemRandomness::default()),
             listener: None,
             pace: Pace::default(),

@@ -36,8 +36,10 @@ pub struct Setting {
     pub databases: Option<(String, String)>,
     /// Who verifies.
     pub vendor: Vendor,
-    /// What time it is, for both sides.
+    /// What time it is for the identity plane.
     pub clock: Arc<dyn Clock>,
+    /// What time it is for the gateway.
+    pub gateway_clock: Arc<dyn Clock>,
     /// Where unpredictable bytes come from.
     pub randomness: Arc<dyn Randomness>,
     /// The counterparties.
@@ -82,6 +84,7 @@ impl Setting {
             databases: None,
             vendor: Vendor::Simulated,
             clock: Arc::new(SystemClock),
+            gateway_clock: Arc::new(SystemClock),
             randomness: Arc::new(SystemRandomness::default()),
             sandbox: bauta_sandbox::Options::default(),
             upstreams: Vec::new(),
@@ -163,6 +166,7 @@ impl Stage {
                 Vendor::Officers => Environment::Production,
             },
             clock: setting.clock,
+            gateway_clock: setting.gateway_clock,
             randomness: setting.randomness,
             listener: Some(listener),
             ..Start::new(&config, &scene.folder)

@@ -123,7 +123,7 @@ pub(super) async fn gateway(
         feed,
         identity_log: Verifier::parse(&key).context("server.identity_log_key is no key")?,
         log: gateway_signer(&root, config)?,
-        clock: Arc::clone(&start.clock),
+        clock: Arc::clone(&start.gateway_clock),
         randomness: Arc::clone(&start.randomness),
         tasks: tasks.clone(),
         credentials: credentials(config, base)?,
