@@ -276,7 +276,7 @@ impl Plane {
             member,
             ground: ground(&qualified),
             id,
-            sub,
+            end: self.end_of(&sub),
             basis,
             live_until: life.until,
             ends_at: life.grant_until,

@@ -443,6 +443,7 @@ pub(crate) fn claims() -> Claims {
         iat: START.seconds(), // a whole minute
         jti: "AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
         sub: grant(),
+        end: end(),
         scope: name("frontier"),
         psn: psn
             .map(|(provider, n)| (name(provider), Pseudonym::from_bytes(&[n; 32])))
@@ -464,6 +465,11 @@ pub(crate) fn token(change: impl FnOnce(&mut Claims)) -> String {
 
 pub(crate) fn grant() -> Pseudonym {
     Pseudonym::from_bytes(&[1; 32])
+}
+
+/// What the feed calls [`grant`].
+pub(crate) fn end() -> Pseudonym {
+    Pseudonym::from_bytes(&[2; 32])
 }
 
 pub(crate) fn name(text: &str) -> Name {

@@ -21,8 +21,8 @@ use crate::{
     Gateway,
     admit::Route,
     kit::{
-        ASK, ASK_STREAM, Does, FIRST, Kit, LAST, MESSAGE, STREAM, TEXT, claims, document, grant,
-        messages, name, parts, token,
+        ASK, ASK_STREAM, Does, FIRST, Kit, LAST, MESSAGE, STREAM, TEXT, claims, document, end,
+        grant, messages, name, parts, token,
     },
     ports::{Journal, memory::Failing},
 };
@@ -277,7 +277,7 @@ async fn sse_07_a_stream_is_cut_when_its_grant_ends() {
     body.frame().await.unwrap().unwrap();
 
     kit.told.say(Notice::Ended {
-        grant: grant(),
+        grant: end(),
         until: UnixMillis(i64::MAX),
     });
     kit.clock.advance(1_000);
@@ -337,7 +337,7 @@ async fn a_request_is_cut_while_its_upstream_is_silent() {
                 kit.gateway.cut();
             } else {
                 kit.told.say(Notice::Ended {
-                    grant: grant(),
+                    grant: end(),
                     until: UnixMillis(i64::MAX),
                 });
                 kit.clock.advance(500);
@@ -784,7 +784,7 @@ async fn jwt_26_what_was_taken_away_opens_nothing() {
             until: UnixMillis(i64::MAX),
         },
         Notice::Ended {
-            grant: grant(),
+            grant: end(),
             until: UnixMillis(i64::MAX),
         },
         Notice::Suspended { pseudonym: psn },

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bauta_tests::{Backend, World};
-use bauta_token::{ambient::Clock, units::UnixMillis};
+use bauta_token::{ambient::Clock, notice::Page, units::UnixMillis};
 use ring::{digest, hmac};
 use sqlx::{AssertSqlSafe, Column, Row, SqlitePool, TypeInfo, ValueRef, sqlite::SqliteRow};
 
@@ -25,10 +25,12 @@ async fn no_value_joins_the_planes() {
     for stream in [true, false] {
         ask(&world, &token, stream).await;
     }
+    // A suspension tells the gateway which grant and which pseudonyms: the most that ever crosses.
+    suspend_everybody(&world).await;
     let running = &world.stage.running;
     running.plane.as_ref().unwrap().seal().await.unwrap();
     running.gateway.as_ref().unwrap().seal().await.unwrap();
-    let proved = running.plane.as_ref().unwrap().page(0).await.unwrap();
+    let published = Published::read(&running.plane.as_ref().unwrap().page(0).await.unwrap());
     let data = world.stage.scene.folder.join("data");
     let keys = world.stage.scene.folder.join("keys");
     let roots: Vec<Vec<u8>> = ["pepper", "kek", "gateway"]
@@ -39,12 +41,13 @@ async fn no_value_joins_the_planes() {
     let identity = values(&data.join("identity.db")).await;
     let gateway = values(&data.join("gateway.db")).await;
 
-    let joined = joins(&identity, &gateway, &roots, &proved);
+    let joined = joins(&identity, &gateway, &roots, &published);
 
     println!(
-        "{} values here, {} there, {} in both that nobody published",
+        "{} values here, {} there, {} notices told, {} values in both that nobody published",
         identity.len(),
         gateway.len(),
+        published.notices.len(),
         joined.len()
     );
     assert!(
@@ -55,8 +58,51 @@ async fn no_value_joins_the_planes() {
         gateway.len() > 30,
         "too little was written there to be a journey"
     );
+    let told = published.notices.join(" ");
+    assert!(
+        told.contains("ended") && told.contains("suspended"),
+        "{told}"
+    );
     assert!(joined.is_empty(), "{joined:#?}");
     drop(folder);
+}
+
+async fn suspend_everybody(world: &World) {
+    let running = &world.stage.running;
+    let plane = running.plane.as_ref().unwrap();
+    for row in plane.members(None, 100).await.unwrap() {
+        assert!(plane.suspend(row.member, None, "test").await.unwrap());
+    }
+    running.gateway.as_ref().unwrap().follow().await.unwrap();
+}
+
+/// What the feed tells every reader.
+struct Published {
+    /// Scopes, keys and their proof: may be known anywhere.
+    manifest: String,
+    /// What was taken away, by names that stand nowhere but in notices.
+    notices: Vec<String>,
+}
+
+impl Published {
+    fn read(page: &str) -> Self {
+        let (text, _signature) = page.split_once("\n\n").unwrap();
+        let page: Page = serde_json::from_str(text).unwrap();
+        let notices = page.notices.iter();
+        Self {
+            manifest: page.manifest.unwrap(),
+            notices: notices
+                .map(|told| serde_json::to_string(&told.notice).unwrap())
+                .collect(),
+        }
+    }
+
+    fn tell(&self, value: &[u8], text: &str) -> bool {
+        let instant = value.try_into().map(i64::from_be_bytes);
+        let number = instant.map_or_else(|_| text.to_owned(), |instant| instant.to_string());
+        let says = |told: &String| told.contains(text) || told.contains(&number);
+        self.notices.iter().any(says)
+    }
 }
 
 /// Tells only even milliseconds, or only odd ones. Two planes that write in the same millisecond by
@@ -86,10 +132,10 @@ impl Clock for Ticks {
 
 /// Values of both sides, and hashes of the one side's values on the other.
 fn joins(
-    identity: &BTreeMap<Vec<u8>, String>,
-    gateway: &BTreeMap<Vec<u8>, String>,
+    identity: &Values,
+    gateway: &Values,
     roots: &[Vec<u8>],
-    published: &str,
+    published: &Published,
 ) -> Vec<String> {
     let mut found = Vec::new();
     let keys: Vec<_> = roots
@@ -98,23 +144,30 @@ fn joins(
         .collect();
     for (value, here) in identity {
         let text = String::from_utf8_lossy(value).into_owned();
-        if published.contains(&text) || PUBLIC.contains(&text.as_str()) {
+        if published.manifest.contains(&text) || PUBLIC.contains(&text.as_str()) {
             continue;
         }
+        let told = published.tell(value, &text);
         let mut forms: BTreeSet<Vec<u8>> = [value.clone()].into();
         forms.insert(digest::digest(&digest::SHA256, value).as_ref().to_vec());
         forms.extend(keys.iter().map(|k| hmac::sign(k, value).as_ref().to_vec()));
-        for form in &forms {
-            if let Some(there) = gateway.get(form).filter(|there| *there != BROADCAST) {
-                found.push(format!("{here} is in {there}: {text:.60}"));
+        for there in forms.iter().filter_map(|form| gateway.get(form)).flatten() {
+            if there == BROADCAST || (told && NOTICES.contains(&there.as_str())) {
+                continue;
             }
+            found.push(format!("{here:?} is in {there}: {text:.60}"));
         }
     }
     found
 }
 
-/// Known to everybody who reads the program: kinds, states and labels, not values of a member.
-const PUBLIC: [&str; 6] = [
+/// Every value, and each place where it is.
+type Values = BTreeMap<Vec<u8>, BTreeSet<String>>;
+
+/// Known to everybody who reads the program or its configuration: kinds, states, labels and the names
+/// of providers, not values of a member.
+const PUBLIC: [&str; 7] = [
+    "anthropic",
     "bauta-device",
     "completed",
     "production",
@@ -127,9 +180,13 @@ const PUBLIC: [&str; 6] = [
 /// several times a second, and whatever happened in that millisecond there says nothing about anybody.
 const BROADCAST: &str = "feed.page_at";
 
-/// Every value of a database of eight bytes or more, with a place where it is. Texts that are JSON
+/// Where the gateway keeps what it was told, and until when. A name that is told stands there and
+/// nowhere else.
+const NOTICES: [&str; 2] = ["heard.notice", "heard.forget_after"];
+
+/// Every value of a database of eight bytes or more, with the places where it is. Texts that are JSON
 /// give each of their strings; numbers of the size of a time in milliseconds count as values.
-async fn values(file: &std::path::Path) -> BTreeMap<Vec<u8>, String> {
+async fn values(file: &std::path::Path) -> Values {
     let pool = SqlitePool::connect(&format!("sqlite://{}", file.display()))
         .await
         .unwrap();
@@ -139,7 +196,7 @@ async fn values(file: &std::path::Path) -> BTreeMap<Vec<u8>, String> {
     .fetch_all(&pool)
     .await
     .unwrap();
-    let mut found = BTreeMap::new();
+    let mut found = Values::new();
     for table in tables {
         let rows: Vec<SqliteRow> = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table}")))
             .fetch_all(&pool)
@@ -149,7 +206,7 @@ async fn values(file: &std::path::Path) -> BTreeMap<Vec<u8>, String> {
             for column in row.columns() {
                 let place = format!("{table}.{}", column.name());
                 for value in parts(&row, column.ordinal()) {
-                    found.entry(value).or_insert_with(|| place.clone());
+                    found.entry(value).or_default().insert(place.clone());
                 }
             }
         }

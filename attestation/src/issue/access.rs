@@ -38,6 +38,7 @@ impl Plane {
             iat: life.from,
             jti: URL_SAFE_NO_PAD.encode(bytes::<16>(&*self.randomness)),
             sub: sub.clone(),
+            end: self.end_of(sub),
             scope: qualified.scope_rule().name.clone(),
             psn,
             gates: qualified.gates().to_vec(),

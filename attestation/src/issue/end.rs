@@ -89,7 +89,7 @@ impl Plane {
         self.store
             .end(Ending {
                 id: grant.id,
-                sub: opened.sub,
+                end: self.end_of(&opened.sub),
                 holder,
                 now: self.clock.now(),
                 leaf: self.ended_leaf(grant.id, grant.holder, why),
@@ -229,7 +229,7 @@ impl Plane {
                 let opened = self.open_grant(grant).map_err(torn)?;
                 Ok(Named {
                     id: grant.id,
-                    sub: opened.sub,
+                    end: self.end_of(&opened.sub),
                 })
             })
             .collect()

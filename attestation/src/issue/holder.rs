@@ -32,6 +32,12 @@ impl Plane {
             .lookup("bauta/grant/v1", &[sub.as_str().as_bytes()])
     }
 
+    /// What the feed calls the grant with this `sub`, and its tokens carry as `end`.
+    pub(crate) fn end_of(&self, sub: &Pseudonym) -> Pseudonym {
+        let key = self.keys.mac("grant-end/v1");
+        Pseudonym::from_bytes(&key.tag("bauta/grant-end/v1", &[sub.as_str().as_bytes()]))
+    }
+
     pub(crate) fn seal_grant(
         &self,
         id: Lookup,

@@ -370,7 +370,7 @@ async fn oid_24_a_refresh_token_rotates_and_its_reuse_ends_the_grant() {
         .unwrap();
     let page = page(&world, 0).await;
     let ended = Notice::Ended {
-        grant: claims.sub,
+        grant: claims.end,
         until: bauta_token::units::UnixMillis::from_seconds(claims.exp),
     };
     assert!(

@@ -250,8 +250,8 @@ pub struct Issuance {
     pub ground: Ground,
     /// The grant it belongs to.
     pub id: Lookup,
-    /// The name of that grant, for the notice if it must end.
-    pub sub: Pseudonym,
+    /// What the notice calls that grant if it must end.
+    pub end: Pseudonym,
     /// What entitles to it.
     pub basis: Basis,
     /// When it expires.
@@ -370,8 +370,8 @@ pub struct KeptGrant {
 pub struct Ending {
     /// Which.
     pub id: Lookup,
-    /// Its name, for the notice.
-    pub sub: Pseudonym,
+    /// What the notice calls it.
+    pub end: Pseudonym,
     /// When set, it ends only if it is this holder's.
     pub holder: Option<Lookup>,
     /// When.
@@ -566,13 +566,13 @@ impl HeldFor {
     }
 }
 
-/// A grant and the name that the gateway knows it by.
+/// A grant and what the notice of its end calls it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
     /// Which.
     pub id: Lookup,
-    /// Its name, for the notice.
-    pub sub: Pseudonym,
+    /// What the notice calls it.
+    pub end: Pseudonym,
 }
 
 /// What became of ending all that a member has.

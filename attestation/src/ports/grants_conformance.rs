@@ -742,7 +742,7 @@ fn issuance(n: u8, basis: Basis, now: UnixMillis) -> Issuance {
             scope: Some(scope()),
         },
         id: id(n),
-        sub: sub(n),
+        end: sub(n),
         basis,
         live_until: LIVE,
         ends_at: later(86_400),
@@ -766,7 +766,7 @@ fn new_grant(n: u8) -> NewGrant {
 fn ending(n: u8, holder: Option<Lookup>) -> Ending {
     Ending {
         id: id(n),
-        sub: sub(n),
+        end: sub(n),
         holder,
         now: NOW,
         leaf: event(),
@@ -802,7 +802,7 @@ fn rise() -> Rise {
 fn named(n: u8) -> Named {
     Named {
         id: id(n),
-        sub: sub(n),
+        end: sub(n),
     }
 }
 

@@ -87,12 +87,12 @@ impl Grants for Memory {
     async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
         let Ending {
             id,
-            sub,
+            end,
             holder,
             now,
             leaf,
         } = ending;
-        let ended = self.grant_state().end(id, &sub, holder, now);
+        let ended = self.grant_state().end(id, &end, holder, now);
         if ended {
             self.queue(leaf);
         }
@@ -378,7 +378,7 @@ impl GrantState {
                 let unused = matches!(self.refresh.get(&new), Some((_, None)));
                 let age = issuance.now.0.saturating_sub(spent_at.0);
                 if age > renewal.grace_millis || !unused {
-                    self.end(id, &issuance.sub, None, issuance.now);
+                    self.end(id, &issuance.end, None, issuance.now);
                     return Outcome::Reused;
                 }
             }
@@ -405,7 +405,7 @@ impl GrantState {
     fn end(
         &mut self,
         id: Lookup,
-        sub: &Pseudonym,
+        name: &Pseudonym,
         holder: Option<Lookup>,
         now: UnixMillis,
     ) -> bool {
@@ -420,7 +420,7 @@ impl GrantState {
         self.refresh.retain(|_, (of, _)| *of != id);
         if until > now {
             self.notices.push(Notice::Ended {
-                grant: sub.clone(),
+                grant: name.clone(),
                 until,
             });
         }
@@ -434,7 +434,7 @@ impl GrantState {
         }
         let mut ended = 0_u64;
         for grant in grants {
-            if self.end(grant.id, &grant.sub, Some(holder), now) {
+            if self.end(grant.id, &grant.end, Some(holder), now) {
                 ended = ended.saturating_add(1);
             }
         }
@@ -461,7 +461,7 @@ impl GrantState {
             let Some(named) = grants.iter().find(|named| named.id == grant.id) else {
                 return Fell::Changed;
             };
-            self.end(grant.id, &named.sub, Some(holder), now);
+            self.end(grant.id, &named.end, Some(holder), now);
             ended = ended.saturating_add(1);
         }
         Fell::Ended(ended)

@@ -9,9 +9,9 @@ use crate::{
     scope::{Gate, Name},
 };
 
-/// The claims of an access token, RFC 9068 with two of our own.
+/// The claims of an access token, RFC 9068 with three of our own.
 ///
-/// No field can hold a person: `sub` is random per grant, `psn` is what each provider sees.
+/// No field can hold a person: `sub` and `end` name the grant, `psn` is what each provider sees.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
@@ -27,6 +27,9 @@ pub struct Claims {
     pub jti: String,
     /// Names the grant. Random, never derived from a member.
     pub sub: Pseudonym,
+    /// What the feed calls the grant when it ends. Made from `sub` under a key of the identity plane:
+    /// a notice that is kept says nothing about the `sub` that the gateway's journal keeps (ADR 16).
+    pub end: Pseudonym,
     /// What it may be used for.
     pub scope: Name,
     /// What each provider sees instead of a person.

@@ -22,7 +22,7 @@ pub enum Notice {
     },
     /// Every token and stream of this grant ends, until it would have expired anyway.
     Ended {
-        /// Its `sub`.
+        /// The `end` of its tokens.
         grant: Pseudonym,
         /// When its last token expires.
         until: UnixMillis,

@@ -81,7 +81,7 @@ impl View {
         if self.revoked.contains_key(&claims.jti) {
             return Some(Taken::Token);
         }
-        if self.ended.contains_key(&claims.sub) {
+        if self.ended.contains_key(&claims.end) {
             return Some(Taken::Grant);
         }
         // A member who is suspended for one provider is not served by another door.

@@ -72,7 +72,7 @@ pub(super) async fn end_others(
     let mut ended = 0_u64;
     for grant in &lost {
         if let Some(named) = of(grant.id)
-            && end(db, grant.id, &named.sub, Some(holder), now).await?
+            && end(db, grant.id, &named.end, Some(holder), now).await?
         {
             ended = ended.saturating_add(1);
         }

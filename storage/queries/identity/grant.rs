@@ -79,13 +79,9 @@ impl Grants for IdentityStore {
                 let ending = ending.clone();
                 Box::pin(async move {
                     let Ending {
-                        id,
-                        sub,
-                        holder,
-                        now,
-                        ..
+                        id, holder, now, ..
                     } = &ending;
-                    let ended = end(db, *id, sub, *holder, *now).await?;
+                    let ended = end(db, *id, &ending.end, *holder, *now).await?;
                     if ended {
                         seal::queue(db, &ending.leaf).await?;
                     }
@@ -402,7 +398,7 @@ async fn renew(db: &mut Conn, issuance: &Issuance, renewal: &Renewal) -> sqlx::R
             let unused = matches!(refresh_row(db, &renewal.new).await?, Some((_, None)));
             let late = issuance.now.0.saturating_sub(spent_at) > renewal.grace_millis;
             if late || !unused {
-                end(db, id, &issuance.sub, None, issuance.now).await?;
+                end(db, id, &issuance.end, None, issuance.now).await?;
                 seal::queue(db, &renewal.reuse).await?;
                 return Ok(Outcome::Reused);
             }
@@ -430,7 +426,7 @@ async fn renew(db: &mut Conn, issuance: &Issuance, renewal: &Renewal) -> sqlx::R
 async fn end(
     db: &mut Conn,
     id: Lookup,
-    sub: &Pseudonym,
+    name: &Pseudonym,
     holder: Option<Lookup>,
     now: UnixMillis,
 ) -> sqlx::Result<bool> {
@@ -459,7 +455,7 @@ async fn end(
     .await?;
     if grant.live_until > now {
         let notice = Notice::Ended {
-            grant: sub.clone(),
+            grant: name.clone(),
             until: grant.live_until,
         };
         notice::append(db, &notice).await?;
@@ -480,7 +476,7 @@ async fn end_all(
     }
     let mut ended = 0_u64;
     for grant in grants {
-        if end(db, grant.id, &grant.sub, Some(holder), now).await? {
+        if end(db, grant.id, &grant.end, Some(holder), now).await? {
             ended = ended.saturating_add(1);
         }
     }

@@ -142,6 +142,7 @@ pub(super) fn claims() -> Claims {
         iat: MADE,
         jti: "AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
         sub: pseudonym.clone(),
+        end: pseudonym.clone(),
         scope: Name::parse("chat").unwrap(),
         psn: BTreeMap::from([(Name::parse("anthropic").unwrap(), pseudonym)]),
         gates: vec![Gate::parse("adult@1").unwrap()],
@@ -156,6 +157,7 @@ pub(super) const PAYLOAD: &str = concat!(
     r#"{"iss":"https://id.bauta.example","aud":"https://bauta.example","exp":1795172400,"#,
     r#""iat":1795168800,"jti":"AAAAAAAAAAAAAAAAAAAAAA","#,
     r#""sub":"bp1_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","scope":"chat","#,
+    r#""end":"bp1_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","#,
     r#""gates":["adult@1"],"client_id":"bauta-cli","#,
     r#""psn":{"anthropic":"bp1_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}"#,
 );
