@@ -12,7 +12,7 @@ use bauta_audit::{
 };
 use sqlx::query;
 
-use crate::{Conn, Database, dialect};
+use crate::{Conn, Database, dialect, many};
 
 /// One event on its way into the log.
 #[derive(Clone, Debug)]
@@ -77,16 +77,16 @@ pub(crate) async fn append(
     let mut frontier = Frontier::new(old.size, peaks)
         .filter(|frontier| frontier.root() == old.root)
         .ok_or_else(|| corrupt("the stored tree does not have the root that was signed"))?;
+    let mut leaves = Vec::with_capacity(entries.len());
+    let mut nodes = Vec::with_capacity(entries.len());
     for entry in entries {
-        let index = frontier.size();
         let hash = leaf_hash(entry.salt.as_ref(), entry.event.as_bytes());
-        insert_leaf(db, index, &hash, entry).await?;
-        for (id, hash) in frontier.append(hash) {
-            if id.level > 0 {
-                insert_node(db, id, &hash).await?;
-            }
-        }
+        leaves.push((frontier.size(), hash, entry));
+        let complete = frontier.append(hash).into_iter();
+        nodes.extend(complete.filter(|(id, _)| id.level > 0));
     }
+    many::insert_leaves(db, &leaves).await?;
+    many::insert_nodes(db, &nodes).await?;
     let (size, root) = (frontier.size(), frontier.root());
     let note = signer.checkpoint(size, &root);
     insert_checkpoint(db, size, &root, &note, now_millis).await?;
@@ -179,37 +179,6 @@ async fn leaves(db: &mut Conn, range: Range<u64>) -> sqlx::Result<Vec<StoredLeaf
         .collect()
 }
 
-async fn insert_leaf(db: &mut Conn, index: u64, hash: &Hash, entry: &Entry) -> sqlx::Result<()> {
-    let index = signed(index)?;
-    let salt = entry.salt.as_ref().map(<[u8; 32]>::as_slice);
-    let (hash, event) = (hash.0.as_slice(), entry.event.as_str());
-    query!(
-        "INSERT INTO leaf (idx, hash, salt, event)
-         VALUES ($1, $2, $3, $4)",
-        index,
-        hash,
-        salt,
-        event
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn insert_node(db: &mut Conn, id: NodeId, hash: &Hash) -> sqlx::Result<()> {
-    let (level, index, hash) = (i64::from(id.level), signed(id.index)?, hash.0.as_slice());
-    query!(
-        "INSERT INTO tree_node (level, idx, hash)
-         VALUES ($1, $2, $3)",
-        level,
-        index,
-        hash
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 /// A checkpoint over no new leaf replaces the one of the same size: it says the log lives.
 async fn insert_checkpoint(
     db: &mut Conn,
@@ -270,7 +239,7 @@ fn hash_of(bytes: &[u8]) -> sqlx::Result<Hash> {
         .map_err(|_| corrupt("a hash is not 32 bytes"))
 }
 
-fn signed(number: u64) -> sqlx::Result<i64> {
+pub(crate) fn signed(number: u64) -> sqlx::Result<i64> {
     i64::try_from(number).map_err(|_| corrupt("a log index is out of range"))
 }
 

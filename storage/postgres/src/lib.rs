@@ -20,6 +20,8 @@ mod identity_grant;
 mod identity_member;
 #[path = "../../queries/log.rs"]
 mod log;
+#[path = "../../queries/many.rs"]
+mod many;
 #[path = "../../queries/transaction.rs"]
 mod transaction;
 

@@ -18,6 +18,7 @@ use sqlx::query;
 use crate::{
     Conn, GatewayStore,
     log::{self, Entry, corrupt},
+    many,
 };
 
 #[async_trait]
@@ -49,8 +50,9 @@ pub(crate) async fn seal(
             batch.intent(row).map_err(no_text)?;
         }
         batch.outcome(row).map_err(no_text)?;
-        mark(db, row.id).await?;
     }
+    let ids: Vec<RequestId> = rows.iter().map(|(row, _)| row.id).collect();
+    many::mark_logged(db, &ids).await?;
     gather_turned_away(db, &mut batch, now).await?;
     let entries: Vec<Entry> = batch
         .into_leaves()
@@ -132,18 +134,6 @@ async fn unlogged(db: &mut Conn) -> sqlx::Result<Vec<(Row, bool)>> {
             Ok((journal, row.intent_logged))
         })
         .collect()
-}
-
-async fn mark(db: &mut Conn, id: RequestId) -> sqlx::Result<()> {
-    query!(
-        "UPDATE journal
-         SET intent_logged = TRUE, outcome_logged = (outcome IS NOT NULL)
-         WHERE id = $1",
-        id.as_bytes().as_slice(),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// One event for each reason of each minute that is over.
