@@ -285,12 +285,14 @@ impl Metered {
     /// Closes the row.
     fn settle(&mut self, outcome: Outcome) {
         let Some(live) = self.live.take() else { return };
-        live.settle(outcome, &self.meter);
+        let (open, ended) = live.settle(outcome, &self.meter);
+        open.close(ended);
     }
 }
 
 impl Live {
-    fn settle(self, outcome: Outcome, meter: &Meter) {
+    /// The row, and how it ended.
+    fn settle(self, outcome: Outcome, meter: &Meter) -> (Open, Ended) {
         // The provider's error is the provider's, whoever leaves in the middle of it.
         let outcome = if self.status.is_success() {
             outcome
@@ -300,26 +302,28 @@ impl Live {
         let total = self.tally.total();
         meter.metrics.ended(self.route, outcome);
         self.line.end(outcome, Some(self.status), meter.clock.now());
-        self.open.close(Ended {
+        let ended = Ended {
             outcome,
             status: Some(self.status),
             sent: Some(self.sent),
             total: Some(total),
-        });
+        };
+        (self.open, ended)
     }
 }
 
 /// The caller left, or the server drains: what is known is handed over.
 impl Drop for Metered {
     fn drop(&mut self) {
-        let Some(live) = &self.live else { return };
+        let Some(live) = self.live.take() else { return };
         // Who leaves after the end was told has had everything.
         let outcome = if live.tally.has_ended() {
             Outcome::Completed
         } else {
             Outcome::ClientGone
         };
-        self.settle(outcome);
+        let (open, ended) = live.settle(outcome, &self.meter);
+        open.leave(ended);
     }
 }
 

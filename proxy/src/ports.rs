@@ -45,6 +45,22 @@ pub trait Journal: Send + Sync {
     /// When the commit failed or its answer was lost: the batch may be durable or not.
     async fn commit(&self, batch: Arc<[Entry]>) -> Result<Vec<Verdict>, StoreError>;
 
+    /// Commits one entry before it returns, where that waits for no disk and nobody else; gives it
+    /// back where it does, to be committed with others.
+    fn commit_at_once(&self, entry: Entry) -> AtOnce {
+        AtOnce::Waits(entry)
+    }
+
+    /// Moves what was committed to where it is kept, if that is another place. To be called every
+    /// second or so.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer. What was committed stays committed.
+    async fn land(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Says that `replica` lives and answers for its open rows until `lease_until`.
     ///
     /// # Errors
@@ -122,6 +138,17 @@ pub enum Verdict {
     ClosedBefore,
     /// The refusal is durable.
     Refused,
+}
+
+/// What became of an entry that was to be committed at once.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is, or it waits")]
+#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
+pub enum AtOnce {
+    /// It is committed, and this is the answer.
+    Written(Verdict),
+    /// It is not.
+    Waits(Entry),
 }
 
 /// A request that is about to be sent.

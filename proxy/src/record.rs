@@ -53,7 +53,7 @@ impl Recorded {
 ///
 /// [`RecordError`] when it is not, or nobody knows: then nothing is sent.
 pub async fn record(
-    queue: &Queue,
+    queue: &Arc<Queue>,
     id: RequestId,
     replica: ReplicaId,
     request: Scrubbed,
@@ -105,6 +105,7 @@ fn targets(doors: &[crate::route::Door]) -> String {
 }
 
 /// How a request ended, as the stage saw it that ended it. The journal's writer prices it.
+#[derive(Clone)]
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<StatusCode>,

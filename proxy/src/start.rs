@@ -84,8 +84,8 @@ impl Gateway {
             tracing::warn!("{}", finding.sentence);
         }
         let replica = ReplicaId(ambient::bytes(&*parts.randomness));
-        let queue = Queue::new(Arc::clone(&parts.clock));
         let journal = Arc::clone(&parts.book) as Arc<dyn Journal>;
+        let queue = Queue::over(Arc::clone(&parts.clock), Arc::clone(&journal));
         let writer = Writer::new(Arc::clone(&queue), journal, replica, parts.replicas);
         let reaped = writer.recover().await?;
         if reaped > 0 {

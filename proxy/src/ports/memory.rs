@@ -19,9 +19,9 @@ use bauta_token::{
 };
 
 use super::{
-    Charge, Closing, Entry, FeedBook, GrantUsage, Heard, Intent, Journal, ModelUsage, Outcome,
-    Refused, ReplicaId, Replicas, RequestId, SEAL_ROWS, Sealing, Standing, StoreError, TurnedAway,
-    Verdict, forget_after,
+    AtOnce, Charge, Closing, Entry, FeedBook, GrantUsage, Heard, Intent, Journal, ModelUsage,
+    Outcome, Refused, ReplicaId, Replicas, RequestId, SEAL_ROWS, Sealing, Standing, StoreError,
+    TurnedAway, Verdict, forget_after,
 };
 use crate::log::{Batch, Ended, Row};
 
@@ -41,6 +41,7 @@ struct State {
     nodes: HashMap<NodeId, Hash>,
     note: String,
     failing: Option<Failing>,
+    at_once: bool,
     commits: usize,
 }
 
@@ -67,6 +68,11 @@ impl Memory {
     /// From now on commits fail so; `None` heals.
     pub fn fail(&self, failing: Option<Failing>) {
         self.state().failing = failing;
+    }
+
+    /// From now on it commits at once what it is asked to.
+    pub fn commits_at_once(&self) {
+        self.state().at_once = true;
     }
 
     /// How many transactions the journal has committed.
@@ -117,6 +123,15 @@ impl Journal for Memory {
         };
         drop(self.guarded(Failing::After)?);
         Ok(verdicts)
+    }
+
+    fn commit_at_once(&self, entry: Entry) -> AtOnce {
+        let mut state = self.state();
+        if !state.at_once || state.failing.is_some() {
+            return AtOnce::Waits(entry);
+        }
+        state.commits = state.commits.saturating_add(1);
+        AtOnce::Written(state.write(&entry))
     }
 
     async fn renew(&self, replica: ReplicaId, lease_until: UnixMillis) -> Result<(), StoreError> {

@@ -2,7 +2,8 @@
 //!
 //! A durable commit takes about 3 ms, so requests do not commit each for itself: they queue, and
 //! one writer takes whatever is there into one transaction and answers each after the commit. A
-//! lone request waits for nobody; a hundred that come at once share one commit.
+//! lone request waits for nobody; a hundred that come at once share one commit. Where a commit waits
+//! for no disk, a request commits for itself and nobody is woken for it.
 //!
 //! An intent that is durable is an [`Open`]; it closes once, by value, or hands itself back when
 //! it is dropped. So a caller who leaves at any point, even between the commit and its answer,
@@ -25,7 +26,7 @@ use tokio::{
 
 use super::{Ended, RecordError};
 use crate::ports::{
-    Entry, Intent, Journal, Refused, ReplicaId, Replicas, RequestId, Standing, Verdict,
+    AtOnce, Entry, Intent, Journal, Refused, ReplicaId, Replicas, RequestId, Standing, Verdict,
 };
 
 /// What waits to be written.
@@ -33,6 +34,8 @@ pub struct Queue {
     state: Mutex<State>,
     wake: Notify,
     clock: Arc<dyn Clock>,
+    /// Asked to commit at once, before anything is queued.
+    journal: Option<Arc<dyn Journal>>,
     /// What was written, for the metrics.
     pub(crate) counts: Counts,
 }
@@ -102,6 +105,7 @@ pub struct Open {
     queue: Arc<Queue>,
     standing: Option<Standing>,
     ended: Option<Ended>,
+    closed: bool,
 }
 
 impl Open {
@@ -124,6 +128,14 @@ impl Open {
 
     /// Closes the intent.
     pub(crate) fn close(mut self, ended: Ended) {
+        match self.queue.close_at_once(self.id, ended) {
+            None => self.closed = true,
+            Some(ended) => self.ended = Some(ended),
+        }
+    }
+
+    /// Closes the intent from a destructor: hands it over, and does nothing else.
+    pub(crate) fn leave(mut self, ended: Ended) {
         self.ended = Some(ended);
     }
 }
@@ -131,6 +143,9 @@ impl Open {
 impl Drop for Open {
     /// Hands over what is known and does nothing else: no accounting in a destructor.
     fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
         let ended = self.ended.take().unwrap_or_else(Ended::not_sent);
         self.queue.hand_over(self.id, ended);
     }
@@ -140,10 +155,21 @@ impl Queue {
     /// An empty queue.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Self::made(clock, None)
+    }
+
+    /// One that commits at once what `journal` commits at once. Its [`Writer`] has the same journal.
+    #[must_use]
+    pub fn over(clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Arc<Self> {
+        Self::made(clock, Some(journal))
+    }
+
+    fn made(clock: Arc<dyn Clock>, journal: Option<Arc<dyn Journal>>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             wake: Notify::new(),
             clock,
+            journal,
             counts: Counts::default(),
         })
     }
@@ -153,9 +179,18 @@ impl Queue {
     /// # Errors
     ///
     /// [`RecordError`] when it is not durable, when nobody knows, or when its amount does not fit.
-    pub(crate) async fn begin(&self, intent: Intent) -> Result<Open, RecordError> {
+    pub(crate) async fn begin(self: &Arc<Self>, intent: Intent) -> Result<Open, RecordError> {
+        let id = intent.id;
+        let entry = match self.commit_at_once(Entry::Begin(intent))? {
+            AtOnce::Written(Verdict::Begun(standing)) => return Ok(self.opened(id, standing)),
+            AtOnce::Written(Verdict::OverBudget(standing)) => {
+                return Err(RecordError::OverBudget(standing));
+            }
+            AtOnce::Written(_) => return Err(RecordError::Unknown),
+            AtOnce::Waits(entry) => entry,
+        };
         let (asker, answer) = oneshot::channel();
-        self.push(Entry::Begin(intent), Asker::Begin(asker))?;
+        self.push(entry, Asker::Begin(asker))?;
         // One that is written after all finds nobody waiting and closes as not sent.
         match timeout(PATIENCE, answer).await {
             Ok(Ok(verdict)) => verdict,
@@ -167,8 +202,12 @@ impl Queue {
     /// Makes a refusal durable. Gives up waiting like [`Queue::begin`], but what is queued is
     /// written.
     pub(crate) async fn refuse(&self, refused: Refused) -> Result<(), RecordError> {
+        let entry = match self.commit_at_once(Entry::Refuse(refused))? {
+            AtOnce::Written(_) => return Ok(()),
+            AtOnce::Waits(entry) => entry,
+        };
         let (asker, answer) = oneshot::channel();
-        self.push(Entry::Refuse(refused), Asker::Refuse(asker))?;
+        self.push(entry, Asker::Refuse(asker))?;
         match timeout(PATIENCE, answer).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(RecordError::Down),
@@ -203,6 +242,56 @@ impl Queue {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.state().waiting.len()
+    }
+
+    fn commit_at_once(&self, entry: Entry) -> Result<AtOnce, RecordError> {
+        let Some(journal) = &self.journal else {
+            return Ok(AtOnce::Waits(entry));
+        };
+        if !self.is_up() {
+            return Err(RecordError::Down);
+        }
+        let made = journal.commit_at_once(entry);
+        if matches!(made, AtOnce::Written(_)) {
+            self.counts.commits.fetch_add(1, Ordering::Relaxed);
+            self.counts.entries.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(made)
+    }
+
+    /// Gives the end back when it has to be queued.
+    fn close_at_once(&self, id: RequestId, ended: Ended) -> Option<Ended> {
+        let Some(journal) = &self.journal else {
+            return Some(ended);
+        };
+        let closing = ended.clone().closing(id, self.clock.now());
+        if let AtOnce::Waits(_) = journal.commit_at_once(Entry::Close(closing)) {
+            return Some(ended);
+        }
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.counts.entries.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state();
+        state.open = state.open.saturating_sub(1);
+        let last = state.closed && state.open == 0;
+        drop(state);
+        if last {
+            self.wake.notify_one();
+        }
+        None
+    }
+
+    /// An intent that is durable now.
+    fn opened(self: &Arc<Self>, id: RequestId, standing: Option<Standing>) -> Open {
+        let mut state = self.state();
+        state.open = state.open.saturating_add(1);
+        drop(state);
+        Open {
+            id,
+            queue: Arc::clone(self),
+            standing,
+            ended: None,
+            closed: false,
+        }
     }
 
     fn push(&self, entry: Entry, asker: Asker) -> Result<(), RecordError> {
@@ -338,15 +427,7 @@ impl Writer {
     fn answer(&self, entry: &Entry, asker: Asker, verdict: Verdict) {
         match (asker, verdict, entry) {
             (Asker::Begin(asker), Verdict::Begun(standing), Entry::Begin(intent)) => {
-                let mut state = self.queue.state();
-                state.open = state.open.saturating_add(1);
-                drop(state);
-                let open = Open {
-                    id: intent.id,
-                    queue: Arc::clone(&self.queue),
-                    standing,
-                    ended: None,
-                };
+                let open = self.queue.opened(intent.id, standing);
                 // Not taken: it comes back, is dropped, and closes as not sent.
                 drop(asker.send(Ok(open)));
             }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bauta_audit::note::Signer;
 use bauta_token::{pseudonym::Pseudonym, units::MicroUsd};
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -228,6 +229,85 @@ async fn a_wait_that_ends_as_the_writer_is_done_sets_nothing_down() {
     assert!(kit.queue.is_up());
 }
 
+#[tokio::test]
+async fn where_nothing_waits_for_a_disk_a_request_commits_for_itself() {
+    let kit = Kit::new_at_once();
+
+    let open = kit.queue.begin(intent(1)).now_or_never().unwrap().unwrap();
+    assert_eq!(open.standing().unwrap().held.get(), 10);
+    open.close(completed());
+
+    // Nobody was let in between.
+    assert_eq!(kit.outcomes(), ["completed"]);
+    assert_eq!((kit.book.commits(), kit.queue.depth()), (2, 0));
+}
+
+#[tokio::test]
+async fn an_amount_that_does_not_fit_is_refused_at_once() {
+    let kit = Kit::new_at_once();
+    let much = Intent {
+        held: MicroUsd::new(i64::MAX).unwrap(),
+        ..intent(1)
+    };
+
+    let refused = kit.queue.begin(much).now_or_never().unwrap();
+
+    assert!(matches!(refused, Err(RecordError::OverBudget(_))));
+    assert_eq!(kit.outcomes(), ["refused"]);
+}
+
+#[tokio::test]
+async fn a_destructor_writes_nothing_itself() {
+    let kit = Kit::new_at_once();
+    let left = kit.queue.begin(intent(1)).await.unwrap();
+    let dropped = kit.queue.begin(intent(2)).await.unwrap();
+
+    left.leave(completed());
+    drop(dropped);
+
+    assert_eq!(kit.outcomes(), ["open", "open"]);
+    kit.settle().await;
+    assert_eq!(kit.outcomes(), ["completed", "not_sent"]);
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_commit_at_once_is_asked_through_the_queue() {
+    let kit = Kit::new_at_once();
+    let open = kit.queue.begin(intent(1)).await.unwrap();
+    kit.book.fail(Some(Failing::Before));
+
+    open.close(completed());
+    let refused = kit.queue.begin(intent(2)).await;
+
+    assert!(refused.is_err());
+    kit.book.fail(None);
+    kit.up().await;
+    kit.settle().await;
+    assert_eq!(kit.outcomes(), ["completed"]);
+}
+
+#[tokio::test]
+async fn p5_a_writer_ends_when_the_last_request_has_closed_for_itself() {
+    let kit = Kit::new_at_once();
+    let open = kit.queue.begin(intent(1)).await.unwrap();
+    kit.queue.close();
+    kit.settle().await;
+    assert!(!kit.writer.is_finished());
+
+    open.close(completed());
+
+    kit.writer.await.unwrap();
+}
+
+fn completed() -> Ended {
+    Ended {
+        outcome: Outcome::Completed,
+        status: None,
+        sent: None,
+        total: None,
+    }
+}
+
 /// A journal whose lease is not renewed before it is told to go on.
 #[derive(Default)]
 struct Stalling {
@@ -276,9 +356,18 @@ struct Kit {
 
 impl Kit {
     fn new() -> Self {
-        let queue = Queue::new(MockClock::new());
-        let book = Arc::new(Memory::default());
+        Self::of(Arc::default())
+    }
+
+    fn new_at_once() -> Self {
+        let book = Memory::default();
+        book.commits_at_once();
+        Self::of(Arc::new(book))
+    }
+
+    fn of(book: Arc<Memory>) -> Self {
         let journal = Arc::clone(&book) as Arc<dyn Journal>;
+        let queue = Queue::over(MockClock::new(), Arc::clone(&journal));
         let replica = ReplicaId([6; 16]);
         let writer = Writer::new(Arc::clone(&queue), journal, replica, Replicas::Sole);
         let tasks = tokio_util::task::TaskTracker::new();
