@@ -64,7 +64,7 @@ pub async fn gateway(url: &str, base: &Path, durability: Durability) -> Result<G
                 Durability::Fsync => bauta_sqlite::Durability::Fsync,
                 Durability::Os => bauta_sqlite::Durability::Os,
             };
-            let store = bauta_sqlite::GatewayStore::open(&file, durability)
+            let store = bauta_sqlite::SpooledStore::open(&file, durability)
                 .await
                 .map_err(|e| OpenError::failed("gateway", e))?;
             Gateway {

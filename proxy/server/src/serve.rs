@@ -76,6 +76,8 @@ pub struct Pace {
     pub follow: Duration,
     /// Entries move into the logs; at most a minute apart.
     pub seal: Duration,
+    /// What the journal committed lands in its tables.
+    pub land: Duration,
     /// Redactions are asked for and confirmed, and what is over is cleared away.
     pub tend: Duration,
 }
@@ -85,6 +87,7 @@ impl Default for Pace {
         Self {
             follow: Duration::from_millis(500),
             seal: Duration::from_secs(30),
+            land: Duration::from_secs(1),
             tend: Duration::from_secs(20),
         }
     }

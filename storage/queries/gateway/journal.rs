@@ -383,7 +383,8 @@ async fn turn_away(db: &mut Conn, away: &TurnedAway) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn columns(tokens: &Tokens) -> [i64; 4] {
+/// Input, output, cache read and cache write, as columns hold them.
+pub(crate) fn columns(tokens: &Tokens) -> [i64; 4] {
     [
         tokens.input,
         tokens.output,

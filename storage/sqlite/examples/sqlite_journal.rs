@@ -11,7 +11,7 @@
 
 use std::{env, sync::Arc};
 
-use bauta_sqlite::{Durability, GatewayStore};
+use bauta_sqlite::{Durability, GatewayStore, SpooledStore};
 
 #[path = "../../../tests/bench/journal.rs"]
 mod journal;
@@ -29,6 +29,9 @@ async fn main() -> Result<(), journal::Failed> {
         let file = folder.path().join(format!("{durability:?}.db"));
         let store = GatewayStore::open(&file, durability).await?;
         journal::measure(name, Arc::new(store), None).await?;
+        let file = folder.path().join(format!("{durability:?}-spooled.db"));
+        let store = SpooledStore::open(&file, durability).await?;
+        journal::measure(&format!("{name} spool"), Arc::new(store), None).await?;
     }
     Ok(())
 }

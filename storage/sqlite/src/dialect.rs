@@ -2,6 +2,10 @@
 
 use crate::Conn;
 
+mod land;
+
+pub(crate) use land::{land, load};
+
 /// Takes the write lock first: a reader that upgrades later is refused without waiting.
 pub(crate) const WRITE: &str = "BEGIN IMMEDIATE";
 

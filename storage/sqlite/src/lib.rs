@@ -31,8 +31,11 @@ mod identity_member;
 mod log;
 #[path = "../../queries/many.rs"]
 mod many;
+mod spool;
 #[path = "../../queries/transaction.rs"]
 mod transaction;
+
+pub use spool::SpooledStore;
 
 pub(crate) type Db = sqlx::Sqlite;
 pub(crate) type Conn = sqlx::SqliteConnection;
@@ -86,14 +89,20 @@ impl GatewayStore {
         Ok(Self { db })
     }
 
-    /// Joins the database of a server that may be running, to read its log.
+    /// Joins the database of a server that may be running, to read its log. When none is running,
+    /// what the last one left in its spool is moved into the tables first.
     ///
     /// # Errors
     ///
-    /// When the file is not there or cannot be opened.
+    /// When the file is not there or cannot be opened, or the spool is damaged.
     pub async fn join(file: &Path) -> sqlx::Result<Self> {
-        let db = Database::join(file).await?;
-        Ok(Self { db })
+        let store = Self {
+            db: Database::join(file).await?,
+        };
+        if let Ok(_nobody_serves) = lock(file) {
+            spool::recover(&store, file).await?;
+        }
+        Ok(store)
     }
 }
 

@@ -40,6 +40,16 @@ pub(super) fn start(
     }
     if let Some(gateway) = gateway {
         let (sealer, follower) = (Arc::clone(gateway), Arc::clone(gateway));
+        let lander = Arc::clone(gateway);
+        tasks.spawn(every(
+            pace.land,
+            stop.clone(),
+            "land the journal",
+            move || {
+                let gateway = Arc::clone(&lander);
+                async move { gateway.land().await }
+            },
+        ));
         tasks.spawn(every(
             pace.seal,
             stop.clone(),

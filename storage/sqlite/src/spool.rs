@@ -1,0 +1,367 @@
+//! The journal's commits, in a file of their own before they are in the tables.
+//!
+//! A transaction through sqlx costs a statement's way to another thread and back for each of its
+//! statements; a request that asks a model needs two of them, and most of what a request cost was
+//! that. So a commit is one appended line (ADR 17): what is open and where each budget stands is
+//! judged in memory, by the one process that has the file, and the line is durable before anybody is
+//! answered. Once a second, and before anybody reads, what was committed lands in the tables: many
+//! requests in one transaction, which also says how far the spool was read (`user_version`). What a
+//! crash left in the spool lands when the file is opened again.
+//!
+//! A write or a sync that fails stops the spool: nobody knows what is on the disk. It goes on in a
+//! new file once all that was judged is in the tables, and until then nothing is committed.
+
+use std::{
+    mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bauta_audit::{
+    note::Signer,
+    store::{Head, LogStore, StoreError, StoredLeaf},
+    tree::{Hash, NodeId},
+};
+use bauta_proxy::ports::{
+    AtOnce, Entry, FeedBook, GrantUsage, Heard, Journal, ReplicaId, Replicas, Sealing, TurnedAway,
+    Verdict,
+};
+use bauta_token::{pseudonym::Pseudonym, units::UnixMillis};
+
+use self::{fact::Fact, landing::Landing, ledger::Ledger, segment::Segment};
+use crate::{Durability, GatewayStore, dialect};
+
+pub(crate) mod fact;
+pub(crate) mod landing;
+pub(crate) mod ledger;
+mod segment;
+
+/// The gateway's database with its spool: what a server opens.
+pub struct SpooledStore {
+    store: GatewayStore,
+    database: PathBuf,
+    durability: Durability,
+    state: Mutex<State>,
+    /// Held by whoever lands or changes the tables beside the spool.
+    landing: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    ledger: Ledger,
+    /// Judged, and not on the way into the tables yet.
+    pending: Vec<Fact>,
+    /// On the way into them. It stays here until it is known to be there: whoever lands may be gone
+    /// in the middle of it.
+    landing: Option<Arc<Landing>>,
+    segment: Arc<Segment>,
+    number: u32,
+    /// A write or a sync failed, so nothing more goes into this file.
+    broken: bool,
+    /// Lines on their way to the file; kept for its room.
+    lines: Vec<u8>,
+}
+
+impl SpooledStore {
+    /// Opens `database`, made when absent, brings it to the newest schema, and lands what a process
+    /// that ended left in the spool.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, belongs to another process, cannot be migrated, or its spool
+    /// is damaged.
+    pub async fn open(database: &Path, durability: Durability) -> sqlx::Result<Self> {
+        let store = GatewayStore::open(database, durability).await?;
+        let (ledger, number) = recover(&store, database).await?;
+        let segment = Segment::open(database, number, durability == Durability::Fsync)?;
+        Ok(Self {
+            store,
+            database: database.to_owned(),
+            durability,
+            state: Mutex::new(State {
+                ledger,
+                pending: Vec::new(),
+                landing: None,
+                segment: Arc::new(segment),
+                number,
+                broken: false,
+                lines: Vec::new(),
+            }),
+            landing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges and appends. Gives the file as well, for who has to wait until it is synced.
+    fn append(&self, batch: &[Entry]) -> Result<(Vec<Verdict>, Arc<Segment>), StoreError> {
+        let mut state = self.state();
+        if state.broken || state.pending.len() > MOST_PENDING {
+            return Err(StoreError::new("spool", "it has to land first"));
+        }
+        let verdicts = batch.iter().map(|entry| state.judge(entry.clone()));
+        let verdicts = verdicts.collect::<Result<_, _>>();
+        let written = verdicts.and_then(|verdicts: Vec<_>| state.write().map(|()| verdicts));
+        match written {
+            Ok(verdicts) => Ok((verdicts, Arc::clone(&state.segment))),
+            Err(cause) => {
+                state.broken = true;
+                Err(StoreError::new("spool", cause))
+            }
+        }
+    }
+
+    async fn sync(&self, segment: Arc<Segment>) -> Result<(), StoreError> {
+        if self.durability == Durability::Os {
+            return Ok(());
+        }
+        let synced = tokio::task::spawn_blocking(move || segment.sync()).await;
+        let synced = synced.map_err(|cause| StoreError::new("spool", cause))?;
+        synced.map_err(|cause| {
+            self.state().broken = true;
+            StoreError::new("spool", cause)
+        })
+    }
+
+    /// Moves what was judged into the tables. Nobody else may be landing.
+    async fn land_now(&self) -> Result<(), StoreError> {
+        self.finish().await?;
+        let Some(next) = self.state().next() else {
+            return Ok(());
+        };
+        let (database, durable) = (self.database.clone(), self.durability == Durability::Fsync);
+        let open = move || Segment::open(&database, next, durable);
+        let segment = tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|cause| StoreError::new("spool", cause))?
+            .map_err(|cause| StoreError::new("spool", cause))?;
+        self.state().turn_to(segment, next);
+        self.finish().await
+    }
+
+    /// Lands what is on the way, whoever put it there.
+    async fn finish(&self) -> Result<(), StoreError> {
+        let Some(landing) = self.state().landing.clone() else {
+            return Ok(());
+        };
+        write(&self.store, Arc::clone(&landing)).await?;
+        self.state().landing = None;
+        self.clear(landing.through).await;
+        Ok(())
+    }
+
+    /// Deletes the files that have landed. One that stays is deleted at the next start.
+    async fn clear(&self, through: u32) {
+        let database = self.database.clone();
+        let cleared = tokio::task::spawn_blocking(move || {
+            for number in segment::numbers(&database)? {
+                if number <= through {
+                    segment::delete(&database, number)?;
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        });
+        if let Ok(Err(cause)) = cleared.await {
+            tracing::warn!(%cause, "a file of the spool that has landed was not deleted");
+        }
+    }
+}
+
+impl State {
+    /// Adds what is to be written of `entry` to the lines and to what is pending.
+    fn judge(&mut self, entry: Entry) -> std::io::Result<Verdict> {
+        let (verdict, fact) = self.ledger.judge(entry);
+        if let Some(fact) = fact {
+            let line = segment::write_line(&mut self.lines, &fact);
+            self.pending.push(fact);
+            line?;
+        }
+        Ok(verdict)
+    }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let written = self.segment.append(&self.lines);
+        self.lines.clear();
+        written
+    }
+
+    /// The number of the file to go on in, when there is a reason to.
+    fn next(&self) -> Option<u32> {
+        let idle = self.pending.is_empty() && !self.broken;
+        (!idle).then(|| self.number.saturating_add(1))
+    }
+
+    /// Goes on in `segment`, and puts what was judged on its way into the tables.
+    fn turn_to(&mut self, segment: Segment, number: u32) {
+        let facts = mem::take(&mut self.pending);
+        let landing = Landing::of(&facts, self.ledger.take_changed(), self.number);
+        self.ledger.forget_old();
+        self.landing = Some(Arc::new(landing));
+        self.segment = Arc::new(segment);
+        self.number = number;
+        self.broken = false;
+        self.lines.clear();
+    }
+}
+
+async fn write(store: &GatewayStore, landing: Arc<Landing>) -> Result<(), StoreError> {
+    let landed = store.db.write("land", move |db| {
+        let landing = Arc::clone(&landing);
+        Box::pin(async move { dialect::land(db, &landing).await })
+    });
+    landed.await
+}
+
+/// The ledger as the tables and the spool have it, with the spool landed; and the number of the
+/// file to go on with.
+pub(crate) async fn recover(store: &GatewayStore, database: &Path) -> sqlx::Result<(Ledger, u32)> {
+    let (mut ledger, landed) = store.db.read("ledger", load()).await.map_err(boxed)?;
+    let mut facts = Vec::new();
+    let mut last = landed;
+    for number in segment::numbers(database)? {
+        if number > landed {
+            let (more, torn) = segment::read(&segment::text(database, number)?)?;
+            if torn {
+                tracing::warn!(
+                    number,
+                    "the end of a file of the spool is torn, as a crash leaves it"
+                );
+            }
+            facts.extend(more);
+        }
+        last = last.max(number);
+    }
+    for fact in &facts {
+        ledger.replay(fact);
+    }
+    if !facts.is_empty() {
+        let landing = Landing::of(&facts, ledger.take_changed(), last);
+        write(store, Arc::new(landing)).await.map_err(boxed)?;
+    }
+    for number in segment::numbers(database)? {
+        segment::delete(database, number)?;
+    }
+    Ok((ledger, last.saturating_add(1)))
+}
+
+fn load() -> impl crate::transaction::Work<(Ledger, u32)> {
+    |db| {
+        Box::pin(async move {
+            let mut ledger = Ledger::default();
+            let landed = dialect::load(db, &mut ledger).await?;
+            ledger.forget_old();
+            Ok((ledger, landed))
+        })
+    }
+}
+
+fn boxed(cause: StoreError) -> sqlx::Error {
+    sqlx::Error::Configuration(Box::new(cause))
+}
+
+#[async_trait]
+impl Journal for SpooledStore {
+    fn commit_at_once(&self, entry: Entry) -> AtOnce {
+        if self.durability == Durability::Fsync {
+            return AtOnce::Waits(entry);
+        }
+        match self.append(std::slice::from_ref(&entry)) {
+            Ok((verdicts, _)) => match verdicts.first() {
+                Some(verdict) => AtOnce::Written(*verdict),
+                None => AtOnce::Waits(entry),
+            },
+            Err(_) => AtOnce::Waits(entry),
+        }
+    }
+
+    async fn commit(&self, batch: Arc<[Entry]>) -> Result<Vec<Verdict>, StoreError> {
+        let (verdicts, segment) = if let Ok(appended) = self.append(&batch) {
+            appended
+        } else {
+            self.land().await?;
+            self.append(&batch)?
+        };
+        self.sync(segment).await?;
+        Ok(verdicts)
+    }
+
+    async fn land(&self) -> Result<(), StoreError> {
+        let _alone = self.landing.lock().await;
+        self.land_now().await
+    }
+
+    async fn renew(&self, replica: ReplicaId, lease_until: UnixMillis) -> Result<(), StoreError> {
+        self.store.renew(replica, lease_until).await
+    }
+
+    async fn reap(&self, replicas: Replicas, now: UnixMillis) -> Result<u64, StoreError> {
+        let _alone = self.landing.lock().await;
+        self.land_now().await?;
+        let reaped = self.store.reap(replicas, now).await?;
+        // Rows were closed beside the ledger: it is read again, with what was judged meanwhile.
+        let (mut ledger, _) = self.store.db.read("ledger", load()).await?;
+        let mut state = self.state();
+        for fact in &state.pending {
+            ledger.replay(fact);
+        }
+        state.ledger = ledger;
+        Ok(reaped)
+    }
+
+    async fn usage(
+        &self,
+        grant: &Pseudonym,
+        window_start: UnixMillis,
+    ) -> Result<GrantUsage, StoreError> {
+        self.land().await?;
+        self.store.usage(grant, window_start).await
+    }
+
+    async fn turn_away(&self, counts: Arc<[TurnedAway]>) -> Result<(), StoreError> {
+        self.store.turn_away(counts).await
+    }
+
+    async fn seal(
+        &self,
+        signer: Arc<Signer>,
+        seed: [u8; 32],
+        now: UnixMillis,
+    ) -> Result<Sealing, StoreError> {
+        self.land().await?;
+        self.store.seal(signer, seed, now).await
+    }
+}
+
+#[async_trait]
+impl FeedBook for SpooledStore {
+    async fn heard(&self, now: UnixMillis) -> Result<Heard, StoreError> {
+        self.store.heard(now).await
+    }
+
+    async fn hear(&self, news: Arc<Heard>, now: UnixMillis) -> Result<(), StoreError> {
+        self.store.hear(news, now).await
+    }
+}
+
+#[async_trait]
+impl LogStore for SpooledStore {
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.store.head().await
+    }
+
+    async fn nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        self.store.nodes(ids).await
+    }
+
+    async fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<StoredLeaf>, StoreError> {
+        self.store.leaves(range).await
+    }
+}
+
+/// More than this wait for nobody to land them: a commit lands them itself first.
+const MOST_PENDING: usize = 50_000;

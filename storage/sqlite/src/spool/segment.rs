@@ -1,0 +1,134 @@
+//! The file that a commit appends to.
+//!
+//! A line is eight hexadecimal digits of CRC-32 (ISO-HDLC), a blank, the fact as JSON, and a line
+//! feed. A process or a machine that stops leaves at most a torn end, which nobody was told of; a
+//! bad line with a good one after it is damage, and is not read past.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use super::fact::Fact;
+
+/// One file of the spool, open for appending.
+pub(super) struct Segment {
+    file: File,
+}
+
+impl Segment {
+    /// The file of number `number` beside `database`, made when absent.
+    pub(super) fn open(database: &Path, number: u32, durable: bool) -> io::Result<Self> {
+        let path = path(database, number);
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)?;
+        if durable {
+            sync_folder(&path)?;
+        }
+        Ok(Self { file })
+    }
+
+    /// Appends whole lines in one write.
+    pub(super) fn append(&self, lines: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(lines)
+    }
+
+    /// Until a power cut takes nothing of what was appended.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Adds the line of `fact` to `lines`.
+pub(super) fn write_line(lines: &mut Vec<u8>, fact: &Fact) -> io::Result<()> {
+    let start = lines.len();
+    lines.extend_from_slice(b"00000000 ");
+    serde_json::to_writer(&mut *lines, fact)?;
+    let body = start.saturating_add(HEAD);
+    let sum = CRC.checksum(lines.get(body..).unwrap_or_default());
+    if let Some(head) = lines.get_mut(start..body) {
+        write!(&mut head[..], "{sum:08x} ")?;
+    }
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// The facts of a file's text, and whether its end is torn.
+pub(super) fn read(text: &[u8]) -> io::Result<(Vec<Fact>, bool)> {
+    let mut facts = Vec::new();
+    let mut torn = false;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        match fact(line) {
+            Some(fact) if !torn => facts.push(fact),
+            Some(_) => return Err(io::Error::other("a line is damaged and a later one is not")),
+            None => torn = true,
+        }
+    }
+    Ok((facts, torn))
+}
+
+fn fact(line: &[u8]) -> Option<Fact> {
+    let (head, json) = line.strip_suffix(b"\n")?.split_at_checked(HEAD)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(head).ok()?.strip_suffix(' ')?, 16).ok()?;
+    (sum == CRC.checksum(json)).then_some(())?;
+    serde_json::from_slice(json).ok()
+}
+
+/// The numbers of the files that are there, in order.
+pub(super) fn numbers(database: &Path) -> io::Result<Vec<u32>> {
+    let prefix = name(database);
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        found.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The text of file `number`.
+pub(super) fn text(database: &Path, number: u32) -> io::Result<Vec<u8>> {
+    fs::read(path(database, number))
+}
+
+/// Deletes file `number`; one that is gone is gone.
+pub(super) fn delete(database: &Path, number: u32) -> io::Result<()> {
+    match fs::remove_file(path(database, number)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn path(database: &Path, number: u32) -> PathBuf {
+    database.with_file_name(format!("{}{number}", name(database)))
+}
+
+fn name(database: &Path) -> String {
+    let name = database.file_name().unwrap_or_default();
+    format!("{}-spool-", name.to_string_lossy())
+}
+
+/// A file that is new must be in its folder after a power cut, too.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    File::open(folder)?.sync_all()
+}
+
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Eight digits and a blank.
+const HEAD: usize = 9;

@@ -1,0 +1,338 @@
+//! The spool in front of the gateway's tables: the same promises, and what a crash leaves.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what sets a test up may fail it"
+)]
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bauta_proxy::ports::{
+    AtOnce, Charge, Closing, Entry, Intent, Journal, Outcome, ReplicaId, Replicas, RequestId,
+    Standing, Verdict, Window, conformance,
+};
+use bauta_sqlite::{Durability, GatewayStore, SpooledStore};
+use bauta_token::{
+    pseudonym::Pseudonym,
+    scope::Name,
+    units::{MicroUsd, UnixMillis},
+};
+use tempfile::TempDir;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_that_syncs_keeps_every_promise_of_the_ports() {
+    keeps_every_promise(Durability::Fsync).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_that_does_not_sync_keeps_every_promise_of_the_ports() {
+    keeps_every_promise(Durability::Os).await;
+}
+
+async fn keeps_every_promise(durability: Durability) {
+    let dir = tempfile::tempdir().unwrap();
+    let next = AtomicU32::new(0);
+
+    conformance::all(async || {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let file = dir.path().join(format!("gateway-{n}.db"));
+        Arc::new(SpooledStore::open(&file, durability).await.unwrap())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_crash_before_it_landed() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30), begin(2, 40), close(1, 25)]).await;
+    drop(store);
+
+    let again = place.open().await;
+
+    assert_eq!(again.standing().await, stands(40, 25));
+    // The second is open, and nobody answers for it.
+    assert_eq!(again.reap(Replicas::Sole, UnixMillis(9)).await.unwrap(), 1);
+    assert_eq!(again.standing().await, stands(0, 65));
+    assert!(matches!(
+        one(&again, close(2, 1)).await,
+        Verdict::ClosedBefore
+    ));
+}
+
+#[tokio::test]
+async fn who_joins_reads_what_the_last_server_left_and_nothing_of_one_that_runs() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    let beside = place.tables().await.standing().await;
+    drop(store);
+
+    let after = place.tables().await.standing().await;
+
+    assert_eq!(beside, stands(0, 0), "the server has not landed it yet");
+    assert_eq!(after, stands(30, 0));
+    assert_eq!(place.open().await.standing().await, stands(30, 0));
+}
+
+#[tokio::test]
+async fn what_has_landed_does_not_land_twice() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30), close(1, 25)]).await;
+    let spool = place.spool();
+    let text = fs::read(&spool[0]).unwrap();
+    store.land().await.unwrap();
+    drop(store);
+    // As a crash leaves it between the transaction and the end of the file.
+    fs::write(&spool[0], text).unwrap();
+
+    let again = place.open().await;
+
+    assert_eq!(again.standing().await, stands(0, 25));
+    assert_eq!(place.spool().len(), 1, "only the file that goes on");
+}
+
+#[tokio::test]
+async fn a_torn_end_is_what_nobody_was_told_of() {
+    for cut in [1, 9, 40] {
+        let place = Place::new();
+        let store = place.open().await;
+        commit(&store, [begin(1, 30)]).await;
+        commit(&store, [begin(2, 40)]).await;
+        drop(store);
+        let file = &place.spool()[0];
+        let whole = fs::read(file).unwrap();
+        fs::write(file, &whole[..whole.len() - cut]).unwrap();
+
+        let again = place.open().await;
+
+        assert_eq!(
+            again.standing().await,
+            stands(30, 0),
+            "{cut} bytes are missing"
+        );
+    }
+}
+
+#[tokio::test]
+async fn damage_before_a_good_line_is_not_read_past() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30), begin(2, 40)]).await;
+    drop(store);
+    let file = &place.spool()[0];
+    let mut text = fs::read(file).unwrap();
+    text[30] ^= 1;
+    fs::write(file, text).unwrap();
+
+    let Err(error) = SpooledStore::open(&place.database, Durability::Os).await else {
+        panic!("a damaged spool was read");
+    };
+
+    assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_lands_may_leave_at_any_moment() {
+    for polls in 0..12 {
+        let place = Place::new();
+        let store = place.open().await;
+        commit(&store, [begin(1, 30), close(1, 25)]).await;
+        {
+            let mut landing = std::pin::pin!(store.land());
+            for _ in 0..polls {
+                if futures_util::poll!(landing.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        commit(&store, [begin(2, 40)]).await;
+
+        assert_eq!(
+            store.standing().await,
+            stands(40, 25),
+            "after {polls} polls"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sto_01_a_full_disk_stops_the_spool_until_all_has_landed() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    // The file that it goes on in is on a disk that is full.
+    let next = place.folder.path().join("gateway.db-spool-2");
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    store.land().await.unwrap();
+
+    assert!(matches!(
+        store.commit_at_once(begin(2, 40)),
+        AtOnce::Waits(_)
+    ));
+    let verdicts = store.commit([begin(2, 40)].into()).await.unwrap();
+
+    assert!(matches!(verdicts[..], [Verdict::Begun(_)]));
+    assert_eq!(store.standing().await, stands(70, 0));
+}
+
+#[tokio::test]
+async fn a_spool_holds_no_more_than_the_line_says() {
+    let place = Place::new();
+    let store = place.open().await;
+
+    commit(&store, [begin(1, 30)]).await;
+
+    let text = fs::read_to_string(&place.spool()[0]).unwrap();
+    let (sum, json) = text.trim_end().split_once(' ').unwrap();
+    assert_eq!(sum.len(), 8);
+    let line: serde_json::Value = serde_json::from_str(json).unwrap();
+    let names: Vec<&String> = line["begun"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        [
+            "at", "dialect", "gate", "grant", "held", "id", "model", "replica", "route", "scope",
+            "targets", "window"
+        ]
+    );
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(&place.spool()[0]).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_line_of_another_version_is_damage_and_not_skipped() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    drop(store);
+    let file = &place.spool()[0];
+    let good = fs::read(file).unwrap();
+    let mut odd = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(file)
+        .unwrap();
+    odd.write_all(b"00000000 {\"unheard_of\":1}\n").unwrap();
+    odd.write_all(&good).unwrap();
+
+    assert!(
+        SpooledStore::open(&place.database, Durability::Os)
+            .await
+            .is_err()
+    );
+}
+
+/// A folder with a database.
+struct Place {
+    folder: TempDir,
+    database: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("gateway.db");
+        Self { folder, database }
+    }
+
+    async fn open(&self) -> SpooledStore {
+        SpooledStore::open(&self.database, Durability::Os)
+            .await
+            .unwrap()
+    }
+
+    async fn tables(&self) -> GatewayStore {
+        GatewayStore::join(&self.database).await.unwrap()
+    }
+
+    fn spool(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let mut found: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        found.retain(|path| is_spool(path));
+        found.sort();
+        found
+    }
+}
+
+fn is_spool(path: &Path) -> bool {
+    path.to_string_lossy().contains("-spool-")
+}
+
+trait Stands {
+    async fn standing(&self) -> Standing;
+}
+
+impl<J: Journal> Stands for J {
+    async fn standing(&self) -> Standing {
+        self.usage(&grant(), WINDOW).await.unwrap().standing
+    }
+}
+
+async fn commit<const N: usize>(store: &SpooledStore, entries: [Entry; N]) {
+    for entry in entries {
+        assert!(matches!(store.commit_at_once(entry), AtOnce::Written(_)));
+    }
+    tokio::task::yield_now().await;
+}
+
+async fn one(store: &SpooledStore, entry: Entry) -> Verdict {
+    store.commit([entry].into()).await.unwrap()[0]
+}
+
+fn begin(n: u8, held: i64) -> Entry {
+    Entry::Begin(Intent {
+        id: RequestId::from_bytes([n; 16]),
+        replica: ReplicaId([1; 16]),
+        grant: grant(),
+        scope: Name::parse("frontier").unwrap(),
+        dialect: "anthropic",
+        route: "/v1/messages",
+        model: "claude-opus".to_owned(),
+        gate: None,
+        targets: "anthropic/claude-opus-4-7".to_owned(),
+        started_at: UnixMillis(WINDOW.0 + 1),
+        held: MicroUsd::new(held).unwrap(),
+        budget: Some(Window {
+            start: WINDOW,
+            limit: MicroUsd::new(1_000).unwrap(),
+        }),
+    })
+}
+
+fn close(n: u8, charged: i64) -> Entry {
+    Entry::Close(Closing {
+        id: RequestId::from_bytes([n; 16]),
+        outcome: Outcome::Completed,
+        status: Some(200),
+        served: None,
+        tokens: None,
+        charge: Charge::Amount(MicroUsd::new(charged).unwrap()),
+        ended_at: UnixMillis(WINDOW.0 + 2),
+    })
+}
+
+fn grant() -> Pseudonym {
+    Pseudonym::from_bytes(&[5; 32])
+}
+
+fn stands(held: i64, spent: i64) -> Standing {
+    Standing {
+        held: MicroUsd::new(held).unwrap(),
+        spent: MicroUsd::new(spent).unwrap(),
+    }
+}
+
+const WINDOW: UnixMillis = UnixMillis(1_790_000_000_000);
