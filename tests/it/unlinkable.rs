@@ -17,8 +17,8 @@ use crate::journey::{ask, token};
 #[tokio::test(flavor = "multi_thread")]
 async fn no_value_joins_the_planes() {
     let world = World::with(Backend::Sqlite, |setting| {
+        setting.gateway_clock = Some(Ticks::odd(&setting.clock));
         setting.clock = Ticks::even(&setting.clock);
-        setting.gateway_clock = Ticks::odd(&setting.gateway_clock);
     })
     .await;
     let token = token(&world).await;

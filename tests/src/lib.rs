@@ -70,7 +70,6 @@ impl World {
         let hands = Arc::new(Hands::default());
         let mut setting = Setting::new(folder.path().join("bauta"));
         setting.clock = Arc::clone(&hands) as Arc<dyn Clock>;
-        setting.gateway_clock = Arc::clone(&hands) as Arc<dyn Clock>;
         setting.sandbox.clock = hands.told();
         let mut databases = Vec::new();
         if backend == Backend::Postgres {

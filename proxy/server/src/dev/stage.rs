@@ -36,10 +36,10 @@ pub struct Setting {
     pub databases: Option<(String, String)>,
     /// Who verifies.
     pub vendor: Vendor,
-    /// What time it is for the identity plane.
+    /// What time it is, for both planes.
     pub clock: Arc<dyn Clock>,
-    /// What time it is for the gateway.
-    pub gateway_clock: Arc<dyn Clock>,
+    /// What time it is for the gateway, when that is another clock.
+    pub gateway_clock: Option<Arc<dyn Clock>>,
     /// Where unpredictable bytes come from.
     pub randomness: Arc<dyn Randomness>,
     /// The counterparties.
@@ -84,7 +84,7 @@ impl Setting {
             databases: None,
             vendor: Vendor::Simulated,
             clock: Arc::new(SystemClock),
-            gateway_clock: Arc::new(SystemClock),
+            gateway_clock: None,
             randomness: Arc::new(SystemRandomness::default()),
             sandbox: bauta_sandbox::Options::default(),
             upstreams: Vec::new(),
@@ -165,8 +165,10 @@ impl Stage {
                 Vendor::Simulated => Environment::Development,
                 Vendor::Officers => Environment::Production,
             },
+            gateway_clock: setting
+                .gateway_clock
+                .unwrap_or_else(|| Arc::clone(&setting.clock)),
             clock: setting.clock,
-            gateway_clock: setting.gateway_clock,
             randomness: setting.randomness,
             listener: Some(listener),
             ..Start::new(&config, &scene.folder)
