@@ -52,7 +52,13 @@ pub(crate) async fn run(mut command: Dev) -> Result<Exit, Failure> {
     }
     refuse_foreign(&command.data)?;
     mark(&command.data)?;
-    telemetry::start(Some(&command.data.join("bauta.log")))?;
+    let log = telemetry::start(Some(&command.data.join("bauta.log")))?;
+    let done = show(command).await;
+    log.flush();
+    done
+}
+
+async fn show(command: Dev) -> Result<Exit, Failure> {
     let hands = Arc::new(Hands::default());
     let mut setting = Setting {
         clock: Arc::clone(&hands) as Arc<dyn Clock>,

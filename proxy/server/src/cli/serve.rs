@@ -26,17 +26,23 @@ pub(crate) struct Serve {
 pub(crate) async fn run(command: Serve) -> Result<Exit, Failure> {
     let file = command.file.config;
     let config = Config::read(&file).map_err(Failure::usage)?;
-    telemetry::start(None)?;
+    let log = telemetry::start(None)?;
+    let served = serve(command.role, &config, &file).await;
+    log.flush();
+    served
+}
+
+async fn serve(role: Role, config: &Config, file: &Path) -> Result<Exit, Failure> {
     harden::harden()?;
     let start = Start {
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::default()),
-        role: command.role,
-        ..Start::new(&config, base(&file))
+        role,
+        ..Start::new(config, base(file))
     };
     let running = start.run().await?;
     print::note(format!("bauta: {}", running.summary()));
-    until_told(&running, &file).await?;
+    until_told(&running, file).await?;
     Ok(Exit::Done)
 }
 
