@@ -19,8 +19,9 @@ use crate::{
     config::DeviceFlow,
     issue::holder::DEVICE,
     login::SignedInMember,
+    network::Network,
     oauth::{
-        device::{Network, UserCode},
+        device::UserCode,
         fields::{Form, Query},
     },
     ports::{
