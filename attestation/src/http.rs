@@ -31,6 +31,7 @@ pub struct Refusal {
     code: &'static str,
     title: &'static str,
     next: &'static str,
+    wait_s: Option<&'static str>,
 }
 
 impl Refusal {
@@ -47,6 +48,16 @@ impl Refusal {
             code,
             title,
             next,
+            wait_s: None,
+        }
+    }
+
+    /// The same, with the number of seconds after which it may be tried again.
+    #[must_use]
+    pub const fn after(self, wait_s: &'static str) -> Self {
+        Self {
+            wait_s: Some(wait_s),
+            ..self
         }
     }
 
@@ -95,7 +106,16 @@ impl Refusal {
             next: Some(Link::new("/", "Go to the start page")),
         });
         *response.status_mut() = self.status;
-        with_retry(self.status, response)
+        self.with_retry(response)
+    }
+
+    fn with_retry(&self, mut response: Response) -> Response {
+        let usual = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some("5");
+        if let Some(seconds) = self.wait_s.or(usual) {
+            let retry = HeaderValue::from_static(seconds);
+            response.headers_mut().insert("retry-after", retry);
+        }
+        response
     }
 }
 
@@ -109,19 +129,8 @@ impl IntoResponse for Refusal {
             "code": self.code,
         });
         let problem = [(CONTENT_TYPE, "application/problem+json")];
-        with_retry(
-            self.status,
-            (self.status, problem, body.to_string()).into_response(),
-        )
+        self.with_retry((self.status, problem, body.to_string()).into_response())
     }
-}
-
-fn with_retry(status: StatusCode, mut response: Response) -> Response {
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let retry = HeaderValue::from_static("5");
-        response.headers_mut().insert("retry-after", retry);
-    }
-    response
 }
 
 /// Whether a person with a browser is asking.

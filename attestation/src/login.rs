@@ -34,9 +34,10 @@ use crate::{
     attest::tag::{Hardened, Subject},
     http::{Refusal, chain, guard},
     log::Scribe,
+    network::Network,
     ports::{
         Lookup, MemberId, Rights, Role,
-        people::{LoginAttempt, SignIn, SignedInAs},
+        people::{LoginAttempt, LoginBegun, LoginLimits, SignIn, SignedInAs},
     },
 };
 
@@ -69,6 +70,7 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router<Arc<Plane>> {
 
 async fn begin(
     State(plane): State<Arc<Plane>>,
+    Network(network): Network,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -79,7 +81,7 @@ async fn begin(
     let to = wanted
         .filter(|to| is_local(to))
         .unwrap_or_else(|| "/".to_owned());
-    let answer = plane.begin_login(to, &headers).await;
+    let answer = plane.begin_login(to, network, &headers).await;
     answer.unwrap_or_else(|error| plane.refuse_login(&error, &headers))
 }
 
@@ -106,7 +108,12 @@ impl Plane {
         error.answer(headers)
     }
 
-    async fn begin_login(&self, to: String, headers: &HeaderMap) -> Result<Response, LoginError> {
+    async fn begin_login(
+        &self,
+        to: String,
+        network: Option<Lookup>,
+        headers: &HeaderMap,
+    ) -> Result<Response, LoginError> {
         let now = self.clock.now();
         let provider = self.discovery.provider(now).await?;
         // One secret per browser, so that two tabs do not undo each other.
@@ -117,9 +124,17 @@ impl Plane {
             state: Lookup(*state.hash(self.keys.secrets()).as_bytes()),
             browser: Lookup(*browser.hash(self.keys.secrets()).as_bytes()),
             return_to: to,
+            network,
             expires_at: now.plus_seconds(LOGIN_SECONDS),
         };
-        self.store.begin_login(&attempt).await?;
+        let limits = LoginLimits {
+            now,
+            per_network: PER_NETWORK,
+            in_all: IN_ALL,
+        };
+        if self.store.begin_login(&attempt, limits).await? == LoginBegun::TooMany {
+            return Err(LoginError::TooMany);
+        }
         let verifier = self.derived("pkce/v1", &browser, &state);
         let challenge = digest(&SHA256, verifier.as_bytes());
         let sso = &self.settings.sso;
@@ -489,6 +504,11 @@ pub(crate) fn set_cookie(name: &str, value: &str, seconds: i64) -> Option<Header
 const LOGIN_COOKIE: &str = "__Host-bauta-login";
 /// How long a sign-in may take.
 const LOGIN_SECONDS: i64 = 600;
+/// Sign-ins that may be under way from one network: an office of thousands that begins its morning,
+/// since one that is completed is under way no more.
+const PER_NETWORK: i64 = 300;
+/// Sign-ins that may be under way in all: some megabytes.
+const IN_ALL: i64 = 20_000;
 /// Two that collide settle in two tries; four more than are needed.
 const RACES: u8 = 6;
 

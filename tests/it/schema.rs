@@ -98,20 +98,27 @@ fn schema(plane: &str, backend: &str) -> BTreeMap<String, Vec<Column>> {
                 tables.insert((*name).to_owned(), Vec::new());
             }
             [first, ..] if first.starts_with(')') => table = None,
+            ["ALTER", "TABLE", of, "ADD", "COLUMN", name, kind, ..] => {
+                tables.get_mut(*of).unwrap().push(column(&line, name, kind));
+            }
             [name, kind, ..] if is_column(name, kind) => {
-                let (rule, comment) = line.split_once("--").unwrap_or((&line, ""));
                 let columns: &mut Vec<Column> = tables.get_mut(table.as_ref().unwrap()).unwrap();
-                columns.push(Column {
-                    name: (*name).to_owned(),
-                    kind: kind.trim_end_matches(',').to_owned(),
-                    required: rule.contains("NOT NULL"),
-                    comment: comment.trim().to_owned(),
-                });
+                columns.push(column(&line, name, kind));
             }
             _ => {}
         }
     }
     tables
+}
+
+fn column(line: &str, name: &str, kind: &str) -> Column {
+    let (rule, comment) = line.split_once("--").unwrap_or((line, ""));
+    Column {
+        name: name.to_owned(),
+        kind: kind.trim_end_matches([',', ';']).to_owned(),
+        required: rule.contains("NOT NULL"),
+        comment: comment.trim().to_owned(),
+    }
 }
 
 fn is_column(name: &str, kind: &str) -> bool {

@@ -48,6 +48,9 @@ pub enum LoginError {
     /// The member is suspended.
     #[error("the member is suspended")]
     Suspended,
+    /// As many sign-ins are under way as may be.
+    #[error("too many sign-ins are under way from one network or in all")]
+    TooMany,
     /// Others signed in as the same member, again and again.
     #[error("too many sign-ins of one member at once")]
     Raced,
@@ -121,6 +124,14 @@ impl LoginError {
                 "Your access is suspended.",
                 "Ask a compliance officer of your organisation.",
             ),
+            Self::TooMany => Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_logins",
+                "Too many sign-ins are under way from your network right now.",
+                "Wait a minute and sign in again. Sign-ins that were begun and left lapse after ten \
+                 minutes; if this goes on, tell whoever runs Bauta in your organisation.",
+            )
+            .after("60"),
             Self::Exchange(_) | Self::Provider(_) => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "sso_unavailable",

@@ -3,8 +3,11 @@
     reason = "the numbers are the test's own"
 )]
 
+use std::net::SocketAddr;
+
 use axum::{
     body::Body,
+    extract::ConnectInfo,
     http::{Request, StatusCode},
 };
 use bauta_token::keys::SigningKey;
@@ -193,6 +196,37 @@ async fn a_corporate_sign_in_makes_a_member_and_asks_for_no_name() {
     ] {
         assert!(!dump.contains(secret), "{secret} was stored");
     }
+}
+
+#[tokio::test]
+async fn too_many_sign_ins_from_one_network_wait_and_are_told_so() {
+    let office = Office::new().await;
+    let from = async |address: [u8; 4]| {
+        let peer = ConnectInfo(SocketAddr::from((address, 40_000)));
+        let request = Request::get("/login")
+            .header("accept", "text/html")
+            .extension(peer)
+            .body(Body::empty());
+        office.world.send(request.unwrap()).await
+    };
+    for n in 0..super::PER_NETWORK {
+        let reply = from([192, 0, 2, u8::try_from(n % 250).unwrap()]).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{n}");
+    }
+
+    let more = from([192, 0, 2, 251]).await;
+    let elsewhere = from([198, 51, 100, 1]).await;
+
+    assert_eq!(more.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(more.headers["retry-after"], "60");
+    assert!(more.headers.get("set-cookie").is_none());
+    assert!(more.body.contains("Too many sign-ins"), "{}", more.body);
+    assert_eq!(elsewhere.status, StatusCode::SEE_OTHER);
+    let dump = office.world.store.dump();
+    assert!(!dump.contains("192.0.2") && !dump.contains("[192, 0, 2"));
+    office.later(600).await;
+    let later = from([192, 0, 2, 251]).await;
+    assert_eq!(later.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

@@ -22,8 +22,13 @@ pub use self::{keep::*, sign_in::*, verification::*};
 pub trait People: Send + Sync {
     // Sign-in.
 
-    /// Notes that a browser was sent to the identity provider.
-    async fn begin_login(&self, attempt: &LoginAttempt) -> Result<(), StoreError>;
+    /// Notes that a browser is sent to the identity provider, unless too many are under way from
+    /// its network or in all. Counted in the transaction that writes.
+    async fn begin_login(
+        &self,
+        attempt: &LoginAttempt,
+        limits: LoginLimits,
+    ) -> Result<LoginBegun, StoreError>;
 
     /// Takes the attempt that this state and this browser began: once, and while it lasts.
     async fn take_login(

@@ -26,9 +26,9 @@ use super::{
     grants::{Fall, Rise, Seal},
     people::{
         AttestationRow, AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon,
-        LoginAttempt, LogoutNames, MemberState, NewAttestation, NewVerification, Once, PolicyRow,
-        RedactionState, RedactionStep, SignIn, SignedInAs, SigningKeyRow, TagRow, Unredacted,
-        VerificationState as To, Vouch, Vouched,
+        LoginAttempt, LoginBegun, LoginLimits, LogoutNames, MemberState, NewAttestation,
+        NewVerification, Once, PolicyRow, RedactionState, RedactionStep, SignIn, SignedInAs,
+        SigningKeyRow, TagRow, Unredacted, VerificationState as To, Vouch, Vouched,
     },
 };
 
@@ -36,6 +36,8 @@ use super::{
 pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
     oid_01_a_login_is_taken_once_by_its_browser_and_in_time(fresh().await).await;
     one_state_is_taken_once_in_a_race(fresh().await).await;
+    sign_ins_under_way_are_bounded_by_network_and_in_all(fresh().await).await;
+    of_racing_sign_ins_no_more_begin_than_may(fresh().await).await;
     a_member_comes_back_as_it_was_written(fresh().await).await;
     two_first_sign_ins_make_one_member(fresh().await).await;
     oid_11_a_new_session_ends_the_one_it_replaces(fresh().await).await;
@@ -60,6 +62,12 @@ pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
 }
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+
+const LIMITS: LoginLimits = LoginLimits {
+    now: NOW,
+    per_network: 100,
+    in_all: 100,
+};
 
 struct Fixed(u8);
 
@@ -199,10 +207,11 @@ async fn oid_01_a_login_is_taken_once_by_its_browser_and_in_time<S: Store>(store
         state: key(state),
         browser: key(2),
         return_to: "/tokens".to_owned(),
+        network: Some(key(3)),
         expires_at: NOW.plus_seconds(600),
     };
     for state in [1, 9] {
-        store.begin_login(&login(state)).await.unwrap();
+        store.begin_login(&login(state), LIMITS).await.unwrap();
     }
 
     let other_browser = store.take_login(key(1), key(3), NOW).await.unwrap();
@@ -222,13 +231,7 @@ async fn oid_01_a_login_is_taken_once_by_its_browser_and_in_time<S: Store>(store
 }
 
 async fn one_state_is_taken_once_in_a_race<S: Store + 'static>(store: Arc<S>) {
-    let login = LoginAttempt {
-        state: key(1),
-        browser: key(2),
-        return_to: "/".to_owned(),
-        expires_at: NOW.plus_seconds(600),
-    };
-    store.begin_login(&login).await.unwrap();
+    store.begin_login(&login(1, None), LIMITS).await.unwrap();
     let mut racers = JoinSet::new();
     for _ in 0..16 {
         let store = Arc::clone(&store);
@@ -238,6 +241,67 @@ async fn one_state_is_taken_once_in_a_race<S: Store + 'static>(store: Arc<S>) {
     let taken = racers.join_all().await.into_iter().flatten().count();
 
     assert_eq!(taken, 1);
+}
+
+fn login(state: u8, network: Option<Lookup>) -> LoginAttempt {
+    LoginAttempt {
+        state: key(state),
+        browser: key(2),
+        return_to: "/".to_owned(),
+        network,
+        expires_at: NOW.plus_seconds(600),
+    }
+}
+
+async fn sign_ins_under_way_are_bounded_by_network_and_in_all<S: Store>(store: Arc<S>) {
+    let (here, there) = (Some(key(91)), Some(key(92)));
+    let limits = LoginLimits {
+        per_network: 2,
+        in_all: 4,
+        ..LIMITS
+    };
+    let begin = async |n, network| store.begin_login(&login(n, network), limits).await.unwrap();
+    for n in 1..=2 {
+        assert_eq!(begin(n, here).await, LoginBegun::Kept);
+    }
+
+    let third = begin(3, here).await;
+    let elsewhere = begin(4, there).await;
+    let unknown = begin(5, None).await;
+    let fifth_in_all = begin(6, Some(key(93))).await;
+
+    assert_eq!(third, LoginBegun::TooMany, "two are under way from here");
+    assert_eq!((elsewhere, unknown), (LoginBegun::Kept, LoginBegun::Kept));
+    assert_eq!(fifth_in_all, LoginBegun::TooMany);
+    let refused = store.take_login(key(3), key(2), NOW).await.unwrap();
+    assert_eq!(refused, None, "what is refused is not kept");
+    let done = store.take_login(key(1), key(2), NOW).await.unwrap();
+    assert!(done.is_some());
+    assert_eq!(begin(7, here).await, LoginBegun::Kept, "one was completed");
+    let later = LoginLimits {
+        now: NOW.plus_seconds(600),
+        ..limits
+    };
+    let lapsed = store.begin_login(&login(8, here), later).await.unwrap();
+    assert_eq!(lapsed, LoginBegun::Kept, "the others are void by now");
+}
+
+async fn of_racing_sign_ins_no_more_begin_than_may<S: Store + 'static>(store: Arc<S>) {
+    let limits = LoginLimits {
+        per_network: 3,
+        ..LIMITS
+    };
+    let mut racers = JoinSet::new();
+    for n in 0..16 {
+        let store = Arc::clone(&store);
+        let attempt = login(n, Some(key(91)));
+        racers.spawn(async move { store.begin_login(&attempt, limits).await.unwrap() });
+    }
+
+    let begun = racers.join_all().await;
+
+    let kept = begun.iter().filter(|begun| **begun == LoginBegun::Kept);
+    assert_eq!(kept.count(), 3);
 }
 
 async fn a_member_comes_back_as_it_was_written<S: Store>(store: Arc<S>) {

@@ -9,19 +9,37 @@ use super::{
     memory::{KeptSession, KeptVerification, Memory, PeopleState},
     people::{
         AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
-        LogoutNames, MemberRow, MemberState, NewAttestation, NewVerification, Once, People,
-        PolicyRow, RedactionRow, RedactionState, RedactionStep, SessionRow, SignIn, SignedInAs,
-        SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted, VerificationRow,
-        VerificationState, Vouch, Vouched,
+        LoginBegun, LoginLimits, LogoutNames, MemberRow, MemberState, NewAttestation,
+        NewVerification, Once, People, PolicyRow, RedactionRow, RedactionState, RedactionStep,
+        SessionRow, SignIn, SignedInAs, SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted,
+        VerificationRow, VerificationState, Vouch, Vouched,
     },
 };
 
 #[async_trait]
 impl People for Memory {
-    async fn begin_login(&self, attempt: &LoginAttempt) -> Result<(), StoreError> {
+    async fn begin_login(
+        &self,
+        attempt: &LoginAttempt,
+        limits: LoginLimits,
+    ) -> Result<LoginBegun, StoreError> {
         self.up("begin login")?;
-        self.state().attempts.insert(attempt.state, attempt.clone());
-        Ok(())
+        let attempts = &mut self.state().attempts;
+        let under_way = |from: &dyn Fn(&LoginAttempt) -> bool| {
+            let counted = attempts
+                .values()
+                .filter(|kept| kept.expires_at > limits.now && from(kept))
+                .count();
+            i64::try_from(counted).unwrap_or(i64::MAX)
+        };
+        let known = attempt.network.is_some();
+        if under_way(&|_| true) >= limits.in_all
+            || under_way(&|kept| known && kept.network == attempt.network) >= limits.per_network
+        {
+            return Ok(LoginBegun::TooMany);
+        }
+        attempts.insert(attempt.state, attempt.clone());
+        Ok(LoginBegun::Kept)
     }
 
     async fn take_login(

@@ -18,6 +18,14 @@ pub(crate) fn is_conflict(cause: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
+/// One sign-in is counted at a time, so that a morning's rush waits instead of conflicting. It must
+/// be the first statement of the transaction, as below.
+pub(crate) async fn lock_logins(db: &mut Conn) -> sqlx::Result<()> {
+    db.execute("LOCK TABLE login_attempt IN EXCLUSIVE MODE")
+        .await?;
+    Ok(())
+}
+
 /// One appender at a time. `LOCK` takes no snapshot, so what is read after it is what the last
 /// appender wrote; it must be the first statement of the transaction.
 pub(crate) async fn lock_log(db: &mut Conn) -> sqlx::Result<()> {

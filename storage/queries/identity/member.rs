@@ -8,9 +8,10 @@ use bauta_attestation::ports::{
     AttestationId, Event, Lookup, MemberId, Rights,
     people::{
         BackChannelLogout, Begun, Decided, Decision, ERASED_EVENT, Horizon, LoginAttempt,
-        LogoutNames, MemberRow, MemberState, NewVerification, Once, People, PolicyRow,
-        RedactionRow, RedactionStep, SessionRow, SignIn, SignedInAs, SigningKeyRow, StandingRow,
-        TagRow, TakenLogin, Unredacted, VerificationRow, Vouch, Vouched,
+        LoginBegun, LoginLimits, LogoutNames, MemberRow, MemberState, NewVerification, Once,
+        People, PolicyRow, RedactionRow, RedactionStep, SessionRow, SignIn, SignedInAs,
+        SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted, VerificationRow, Vouch,
+        Vouched,
     },
 };
 use bauta_audit::{
@@ -58,9 +59,13 @@ impl IdentityStore {
 
 #[async_trait]
 impl People for IdentityStore {
-    async fn begin_login(&self, attempt: &LoginAttempt) -> Result<(), StoreError> {
-        self.does("begin login", attempt.clone(), |db, attempt| {
-            Box::pin(async move { session::begin(db, &attempt).await })
+    async fn begin_login(
+        &self,
+        attempt: &LoginAttempt,
+        limits: LoginLimits,
+    ) -> Result<LoginBegun, StoreError> {
+        self.does("begin login", (attempt.clone(), limits), |db, with| {
+            Box::pin(async move { session::begin(db, &with.0, with.1).await })
         })
         .await
     }

@@ -3,30 +3,59 @@
 use bauta_attestation::ports::{
     Event, Lookup, MemberId,
     people::{
-        BackChannelLogout, LoginAttempt, LogoutNames, Once, SessionRow, SignIn, SignedInAs,
-        TakenLogin,
+        BackChannelLogout, LoginAttempt, LoginBegun, LoginLimits, LogoutNames, Once, SessionRow,
+        SignIn, SignedInAs, TakenLogin,
     },
 };
 use bauta_token::units::UnixMillis;
 use sqlx::{query, query_scalar};
 
 use super::{bytes, one, queue, queue_all, rights};
-use crate::Conn;
+use crate::{Conn, dialect};
 
-pub(super) async fn begin(db: &mut Conn, attempt: &LoginAttempt) -> sqlx::Result<()> {
+/// Counts and writes under one lock: of racers, no more get in than may.
+pub(super) async fn begin(
+    db: &mut Conn,
+    attempt: &LoginAttempt,
+    limits: LoginLimits,
+) -> sqlx::Result<LoginBegun> {
+    dialect::lock_logins(db).await?;
+    let network = attempt.network.as_ref().map(|network| network.0.as_slice());
+    let now = limits.now.0;
+    let from_here = query_scalar!(
+        r#"SELECT count(*) AS "n!: i64"
+           FROM login_attempt
+           WHERE network = $1 AND expires_at > $2"#,
+        network,
+        now
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let in_all = query_scalar!(
+        r#"SELECT count(*) AS "n!: i64"
+           FROM login_attempt
+           WHERE expires_at > $1"#,
+        now
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    if from_here >= limits.per_network || in_all >= limits.in_all {
+        return Ok(LoginBegun::TooMany);
+    }
     let (state, browser) = (attempt.state.0.as_slice(), attempt.browser.0.as_slice());
     let (return_to, expires_at) = (attempt.return_to.as_str(), attempt.expires_at.0);
     query!(
-        "INSERT INTO login_attempt (state, browser, return_to, expires_at)
-         VALUES ($1, $2, $3, $4)",
+        "INSERT INTO login_attempt (state, browser, return_to, network, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
         state,
         browser,
         return_to,
+        network,
         expires_at
     )
     .execute(db)
     .await?;
-    Ok(())
+    Ok(LoginBegun::Kept)
 }
 
 /// One statement: of two callers with one state, one gets it.

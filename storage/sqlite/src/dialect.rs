@@ -17,6 +17,12 @@ pub(crate) fn is_conflict(_cause: &sqlx::Error) -> bool {
     false
 }
 
+/// One sign-in is counted at a time. The write lock is that already.
+#[expect(clippy::unused_async, reason = "the other backend waits here")]
+pub(crate) async fn lock_logins(_db: &mut Conn) -> sqlx::Result<()> {
+    Ok(())
+}
+
 /// One appender at a time. The write lock is that already.
 #[expect(clippy::unused_async, reason = "the other backend waits here")]
 pub(crate) async fn lock_log(_db: &mut Conn) -> sqlx::Result<()> {

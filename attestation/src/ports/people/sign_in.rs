@@ -16,8 +16,32 @@ pub struct LoginAttempt {
     pub browser: Lookup,
     /// A local path to go to afterwards.
     pub return_to: String,
+    /// Keyed hash of where it comes from; `None` when that is not known.
+    pub network: Option<Lookup>,
     /// After which the attempt is void.
     pub expires_at: UnixMillis,
+}
+
+/// How many sign-ins may be under way.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a bound is these numbers")]
+pub struct LoginLimits {
+    /// What is void by now is not counted.
+    pub now: UnixMillis,
+    /// From one network.
+    pub per_network: i64,
+    /// In all.
+    pub in_all: i64,
+}
+
+/// Whether a sign-in began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller answers each")]
+pub enum LoginBegun {
+    /// The browser may go to the identity provider.
+    Kept,
+    /// Too many are under way.
+    TooMany,
 }
 
 /// An attempt that came back.
