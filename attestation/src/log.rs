@@ -5,7 +5,7 @@
 //! [`crate::Plane::seal`] moves the queue into the tree. Events about a member, a grant or a
 //! request carry a salt of their own, so that a leaf's hash tells nothing after erasure.
 
-use bauta_audit::canonical;
+use bauta_audit::{canonical, export::Disclosure};
 use bauta_token::{
     ambient::{Randomness, bytes},
     scope::{Gate, Name},
@@ -58,6 +58,13 @@ impl Event {
             text: spell(kind, at, fields),
         }
     }
+}
+
+/// The log is about to be exported.
+#[must_use]
+pub fn exported(told: &Disclosure, at: UnixMillis, randomness: &dyn Randomness) -> Event {
+    let fields = Value::Object(told.fields().clone());
+    Event::private("audit.exported", at, fields, randomness)
 }
 
 fn spell(kind: &'static str, at: UnixMillis, fields: Value) -> String {

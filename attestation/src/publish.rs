@@ -14,6 +14,7 @@ use axum::{
     routing::get,
 };
 use bauta_audit::{
+    export::Disclosure,
     note::Signer,
     proof::Plan,
     store::{Head, LogStore, StoreError},
@@ -30,6 +31,7 @@ use thiserror::Error;
 use crate::{
     Plane,
     http::chain,
+    log::exported,
     oauth::fields::{Fields, Query},
     ports::grants::Seal,
 };
@@ -164,6 +166,17 @@ impl Plane {
             }
             before = head.size;
         }
+    }
+
+    /// Puts into the log that it is about to be exported, before it is.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]. Nothing may be exported then.
+    pub async fn disclose(&self, told: &Disclosure) -> Result<(), PublishError> {
+        let event = exported(told, self.clock.now(), &*self.randomness);
+        self.store.note(&[event]).await?;
+        self.seal().await.map(drop)
     }
 
     async fn published(&self) -> Result<(u64, String), PublishError> {

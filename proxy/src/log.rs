@@ -5,8 +5,14 @@
 //! whom a request was made. An intent and an outcome are two events; so is a refusal, and so are
 //! all the requests of a minute that were turned away for one reason.
 
-use bauta_audit::canonical::{self, CanonicalError};
-use bauta_token::units::UnixMillis;
+use bauta_audit::{
+    canonical::{self, CanonicalError},
+    export::Disclosure,
+};
+use bauta_token::{
+    ambient::{Randomness, bytes},
+    units::UnixMillis,
+};
 use ring::hmac;
 use serde_json::{Map, Value, json};
 
@@ -60,6 +66,34 @@ pub struct Ended {
     pub charged: Option<i64>,
     /// When.
     pub at: UnixMillis,
+}
+
+/// One leaf on its way into the log.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "what is hashed")]
+pub struct Leaf {
+    /// Hashed before the event.
+    pub salt: [u8; 32],
+    /// Canonical JSON.
+    pub event: String,
+}
+
+/// The log is about to be exported.
+///
+/// # Errors
+///
+/// When it has no canonical text.
+pub fn exported(
+    told: &Disclosure,
+    at: UnixMillis,
+    randomness: &dyn Randomness,
+) -> Result<Leaf, CanonicalError> {
+    let mut event = head("audit.exported", at);
+    event.extend(told.fields().clone());
+    Ok(Leaf {
+        salt: bytes(randomness),
+        event: canonical::to_string(&Value::Object(event))?,
+    })
 }
 
 /// Leaves on their way into the log.

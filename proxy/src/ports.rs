@@ -20,6 +20,8 @@ use thiserror::Error;
 
 pub use bauta_audit::store::StoreError;
 
+use crate::log::Leaf;
+
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(test, feature = "conformance"))]
@@ -107,6 +109,19 @@ pub trait Journal: Send + Sync {
         seed: [u8; 32],
         now: UnixMillis,
     ) -> Result<Sealing, StoreError>;
+
+    /// Appends what the log says of an export of itself and signs a checkpoint: in the tree when
+    /// this returns.
+    ///
+    /// # Errors
+    ///
+    /// When it may not have been appended. Nothing may be exported then.
+    async fn disclose(
+        &self,
+        leaf: Leaf,
+        signer: Arc<Signer>,
+        now: UnixMillis,
+    ) -> Result<Head, StoreError>;
 }
 
 /// How many rows one seal takes: few enough that a request waits a few milliseconds at most.

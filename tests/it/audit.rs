@@ -157,6 +157,91 @@ async fn aud_01_a_record_that_was_blanked_is_no_erasure_in_the_gateway_log() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn aud_13_an_export_is_on_record_in_the_log_it_is_made_of() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    ask(&world, &token, false).await;
+
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        for file in exports(&world).await {
+            told.push(recorded(&file));
+        }
+    }
+
+    let counts: Vec<_> = told.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 1, 2, 2], "each is its own last record");
+    for (plane, first, both) in [
+        ("identity", &told[0], &told[2]),
+        ("gateway", &told[1], &told[3]),
+    ] {
+        let (index, event) = &first[0];
+        assert_eq!(event["plane"], plane);
+        assert_eq!(event["profile"], "auditor");
+        assert_eq!(event["format"], "jsonl");
+        assert_eq!(event["by"], "operator");
+        assert_eq!(event["to"], "9999-12-31T00:00:00.000Z");
+        assert_eq!(event["size"].as_u64(), Some(*index), "it comes first");
+        assert_eq!(event["matched"], event["size"], "everything was asked for");
+        assert_eq!(&both[0], &first[0]);
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aud_13_what_cannot_be_recorded_is_not_exported() {
+    let world = World::new(Backend::Sqlite).await;
+    let token = token(&world).await;
+    ask(&world, &token, false).await;
+    let running = &world.stage.running;
+    let (plane, gateway) = (running.plane.clone(), running.gateway.clone());
+    let (plane, gateway) = (plane.unwrap(), gateway.unwrap());
+    plane.seal().await.unwrap();
+    gateway.seal().await.unwrap();
+    for (database, table) in [("identity", "pending_event"), ("gateway", "leaf")] {
+        let file = world.stage.scene.folder.join(format!("data/{database}.db"));
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+            .await
+            .unwrap();
+        let full = format!(
+            "CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(full))
+            .execute(&pool)
+            .await
+            .unwrap();
+        pool.close().await;
+    }
+    let whole = bauta::export::Whole::until_now();
+    let out = |name: &str| world.stage.scene.folder.join("exports").join(name);
+
+    let here = bauta::export::identity(&plane, &whole, &out("identity.jsonl")).await;
+    let there = bauta::export::gateway(&gateway, &whole, &out("gateway.jsonl")).await;
+
+    for error in [here.unwrap_err(), there.unwrap_err()] {
+        assert!(error.to_string().contains("could not record it"), "{error}");
+    }
+    let left: Vec<_> = fs::read_dir(world.stage.scene.folder.join("exports"))
+        .map(|files| files.map(|file| file.unwrap().file_name()).collect())
+        .unwrap_or_default();
+    assert!(left.is_empty(), "{left:?}");
+    world.end().await;
+}
+
+/// Place and event of each record of an export in `file`.
+fn recorded(file: &Path) -> Vec<(u64, serde_json::Value)> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line
+    });
+    lines
+        .filter(|line| line["event"]["type"] == "audit.exported")
+        .map(|line| (line["index"].as_u64().unwrap(), line["event"].clone()))
+        .collect()
+}
+
 async fn exports(world: &World) -> Vec<PathBuf> {
     let running = &world.stage.running;
     let whole = bauta::export::Whole::until_now();

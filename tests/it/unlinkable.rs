@@ -28,9 +28,20 @@ async fn no_value_joins_the_planes() {
     // A suspension tells the gateway which grant and which pseudonyms: the most that ever crosses.
     suspend_everybody(&world).await;
     let running = &world.stage.running;
-    running.plane.as_ref().unwrap().seal().await.unwrap();
-    running.gateway.as_ref().unwrap().seal().await.unwrap();
-    let published = Published::read(&running.plane.as_ref().unwrap().page(0).await.unwrap());
+    let (plane, gateway) = (
+        running.plane.as_ref().unwrap(),
+        running.gateway.as_ref().unwrap(),
+    );
+    // An export seals, and leaves its record on its side.
+    let whole = bauta::export::Whole::until_now();
+    let at = |name: &str| world.stage.scene.folder.join("exports").join(name);
+    bauta::export::identity(plane, &whole, &at("identity.jsonl"))
+        .await
+        .unwrap();
+    bauta::export::gateway(gateway, &whole, &at("gateway.jsonl"))
+        .await
+        .unwrap();
+    let published = Published::read(&plane.page(0).await.unwrap());
     let data = world.stage.scene.folder.join("data");
     let keys = world.stage.scene.folder.join("keys");
     let roots: Vec<Vec<u8>> = ["pepper", "kek", "gateway"]
@@ -164,10 +175,14 @@ fn joins(
 /// Every value, and each place where it is.
 type Values = BTreeMap<Vec<u8>, BTreeSet<String>>;
 
-/// Known to everybody who reads the program or its configuration: kinds, states, labels and the names
-/// of providers, not values of a member.
-const PUBLIC: [&str; 7] = [
+/// Known to everybody who reads the program or its configuration: kinds, states, labels, the ends of
+/// time and the names of providers, not values of a member.
+const PUBLIC: [&str; 11] = [
     "anthropic",
+    "audit.exported",
+    "operator",
+    "1970-01-01T00:00:00.000Z",
+    "9999-12-31T00:00:00.000Z",
     "bauta-device",
     "completed",
     "production",

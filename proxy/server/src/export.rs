@@ -9,13 +9,21 @@ use std::{
 };
 
 use anyhow::Context;
-use bauta_attestation::{Plane as IdentityPlane, keys::Keys, ports::grants::Seal};
+use bauta_attestation::{
+    Plane as IdentityPlane,
+    keys::Keys,
+    log::exported,
+    ports::{Store, grants::Seal},
+};
 use bauta_audit::{
-    export::{Durability, Filter, Plane, Profile, Request, Summary, Window, open_kept, write},
+    export::{
+        Disclosure, Durability, Filter, Plane, Profile, Request, Summary, Window, measure,
+        open_kept, write,
+    },
     note::Signer,
     store::LogStore,
 };
-use bauta_proxy::Gateway;
+use bauta_proxy::{Gateway, ports::GatewayBook};
 use bauta_token::ambient::{Clock, bytes};
 use reqwest::Url;
 
@@ -79,6 +87,8 @@ pub async fn identity(
     plane.seal().await?;
     let signer = plane.log_signer()?;
     let request = whole.request(Plane::Identity, &signer)?;
+    let told = told(&*plane.log(), &signer, &request).await?;
+    plane.disclose(&told).await.context(UNRECORDED)?;
     to_file(&*plane.log(), &signer, &request, file).await
 }
 
@@ -91,6 +101,8 @@ pub async fn gateway(gateway: &Gateway, whole: &Whole, file: &Path) -> anyhow::R
     gateway.seal().await?;
     let signer = gateway.signer();
     let request = whole.request(Plane::Gateway, &signer)?;
+    let told = told(&*gateway.log(), &signer, &request).await?;
+    gateway.disclose(&told).await.context(UNRECORDED)?;
     to_file(&*gateway.log(), &signer, &request, file).await
 }
 
@@ -107,37 +119,69 @@ pub(crate) async fn from_files(
     whole: &Whole,
     file: &Path,
 ) -> anyhow::Result<(Summary, String)> {
-    let (log, signer) = match plane {
-        Plane::Identity => sealed_identity(config, base).await?,
-        Plane::Gateway => sealed_gateway(config, base).await?,
+    let randomness = SystemRandomness::default();
+    match plane {
+        Plane::Identity => {
+            let (store, signer) = sealed_identity(config, base).await?;
+            let request = whole.request(plane, &signer)?;
+            let told = told(&*store, &signer, &request).await?;
+            let event = exported(&told, SystemClock.now(), &randomness);
+            store.note(&[event]).await.context(UNRECORDED)?;
+            seal(&store, &signer).await.context(UNRECORDED)?;
+            let summary = to_file(&*store, &signer, &request, file).await?;
+            Ok((summary, signer.vkey()))
+        }
+        Plane::Gateway => {
+            let (book, signer) = sealed_gateway(config, base).await?;
+            let request = whole.request(plane, &signer)?;
+            let told = told(&*book, &signer, &request).await?;
+            let now = SystemClock.now();
+            let leaf = bauta_proxy::log::exported(&told, now, &randomness)?;
+            let disclosed = book.disclose(leaf, Arc::clone(&signer), now).await;
+            disclosed.context(UNRECORDED)?;
+            let summary = to_file(&*book, &signer, &request, file).await?;
+            Ok((summary, signer.vkey()))
+        }
         _ => anyhow::bail!("there is no such log"),
-    };
-    let request = whole.request(plane, &signer)?;
-    let summary = to_file(&*log, &signer, &request, file).await?;
-    Ok((summary, signer.vkey()))
+    }
+}
+
+/// What the log is to say of this export.
+async fn told(
+    log: &dyn LogStore,
+    signer: &Signer,
+    request: &Request,
+) -> anyhow::Result<Disclosure> {
+    let found = measure(log, signer, request).await?;
+    Ok(Disclosure::new(request, "jsonl", found))
 }
 
 async fn sealed_identity(
     config: &Config,
     base: &Path,
-) -> anyhow::Result<(Arc<dyn LogStore>, Arc<Signer>)> {
+) -> anyhow::Result<(Arc<dyn Store>, Arc<Signer>)> {
     let url = config.storage.identity.as_ref();
     let url = url.context("the configuration has no storage.identity")?;
     let keys = Keys::new(key_material(config, base)?)?;
     let host = Url::parse(&config.server.public_url)?;
     let signer = Arc::new(keys.log_signer(&host).context("the log has no signer")?);
     let store = bauta_storage::join_identity(url, base).await?;
+    seal(&store, &signer).await?;
+    Ok((store, signer))
+}
+
+async fn seal(store: &Arc<dyn Store>, signer: &Arc<Signer>) -> anyhow::Result<()> {
     let mut before = store.head().await?.size;
     loop {
         let head = store
             .seal(Seal {
-                signer: Arc::clone(&signer),
+                signer: Arc::clone(signer),
                 now: SystemClock.now(),
                 at_most: AT_MOST,
             })
             .await?;
         if head.size.saturating_sub(before) < u64::from(AT_MOST) {
-            return Ok((store, signer));
+            return Ok(());
         }
         before = head.size;
     }
@@ -146,7 +190,7 @@ async fn sealed_identity(
 async fn sealed_gateway(
     config: &Config,
     base: &Path,
-) -> anyhow::Result<(Arc<dyn LogStore>, Arc<Signer>)> {
+) -> anyhow::Result<(Arc<dyn GatewayBook>, Arc<Signer>)> {
     let url = config.storage.gateway.as_ref();
     let url = url.context("the configuration has no storage.gateway")?;
     let signer = Arc::new(gateway_signer(&gateway_root(config, base)?, config)?);
@@ -162,6 +206,10 @@ async fn sealed_gateway(
         }
     }
 }
+
+/// Before an export is written it is on record in the log it is made of, or it is not written.
+const UNRECORDED: &str = "the export was not written, because the log could not record it first; \
+                          mend the database and export again";
 
 /// How many entries one commit moves.
 const AT_MOST: u32 = 1_000;

@@ -28,9 +28,9 @@ use bauta_token::{
 use tokio::task::JoinSet;
 
 use super::{
-    Charge, Closing, Entry, FeedBook, GatewayBook, Heard, Intent, Journal, OVER_BUDGET, Outcome,
-    Refused, ReplicaId, Replicas, RequestId, SEAL_ROWS, Served, Standing, Tokens, TurnedAway,
-    Verdict, Window,
+    Charge, Closing, Entry, FeedBook, GatewayBook, Heard, Intent, Journal, Leaf, OVER_BUDGET,
+    Outcome, Refused, ReplicaId, Replicas, RequestId, SEAL_ROWS, Served, Standing, Tokens,
+    TurnedAway, Verdict, Window,
 };
 
 /// Runs the whole suite, each part on a store of its own from `fresh`.
@@ -48,6 +48,7 @@ pub async fn all<B: GatewayBook + 'static, F: AsyncFn() -> Arc<B>>(fresh: F) {
     every_event_becomes_one_leaf(fresh().await).await;
     two_sealers_make_no_leaf_twice(fresh().await).await;
     a_seal_takes_no_more_than_its_share(fresh().await).await;
+    what_is_disclosed_is_under_a_signature_at_once(fresh().await).await;
     what_was_turned_away_is_counted_and_logged_when_the_minute_is_over(fresh().await).await;
     the_feed_survives_and_never_goes_back(fresh().await).await;
     a_lifted_suspension_is_forgotten(fresh().await).await;
@@ -282,6 +283,25 @@ pub async fn two_sealers_make_no_leaf_twice<B: GatewayBook + 'static>(book: Arc<
 
     assert_eq!(sealings.iter().map(|s| s.leaves).sum::<usize>(), 40);
     assert_eq!(book.head().await.unwrap().size, 40);
+}
+
+/// What the log says of an export of itself does not wait for a seal.
+pub async fn what_is_disclosed_is_under_a_signature_at_once<B: GatewayBook>(book: Arc<B>) {
+    let leaf = Leaf {
+        salt: [7; 32],
+        event: "{\"type\":\"audit.exported\"}".to_owned(),
+    };
+    one(&*book, begin(1, 0, 0)).await;
+
+    let head = book
+        .disclose(leaf.clone(), Arc::new(signer()), NOW)
+        .await
+        .unwrap();
+
+    let checkpoint = signer().verifier().checkpoint(&head.note).unwrap();
+    assert_eq!((checkpoint.size, checkpoint.root), (1, head.root));
+    assert_eq!(leaves(&*book).await, [leaf.event]);
+    assert_eq!(sealed(&*book).await.len(), 2, "what waited waits on");
 }
 
 /// A seal is short; what it leaves, it says.

@@ -18,6 +18,7 @@
 //! the leaves before the first and after the last are of another time. Whoever holds the key
 //! decides that, but each leaf is pinned by the signed tree and can be demanded by its number.
 
+mod disclosure;
 mod filter;
 mod line;
 mod report;
@@ -30,10 +31,11 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 pub use self::{
+    disclosure::Disclosure,
     filter::{Filter, Window},
     report::{KeySource, Previous, Report, VerifyError, Why},
     verify::{Options, kept, open_kept, verify},
-    write::{ExportError, Summary, write},
+    write::{ExportError, Found, Summary, measure, write},
 };
 use crate::note::Checkpoint;
 

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bauta_audit::{note::Signer, store::StoreError};
-use bauta_proxy::ports::{
-    Charge, Closing, Entry, GrantUsage, Intent, Journal, ModelUsage, OVER_BUDGET, Outcome, Refused,
-    ReplicaId, Replicas, Sealing, Standing, Tokens, TurnedAway, Verdict, Window,
+use bauta_audit::{
+    note::Signer,
+    store::{Head, StoreError},
+};
+use bauta_proxy::{
+    log::Leaf,
+    ports::{
+        Charge, Closing, Entry, GrantUsage, Intent, Journal, ModelUsage, OVER_BUDGET, Outcome,
+        Refused, ReplicaId, Replicas, Sealing, Standing, Tokens, TurnedAway, Verdict, Window,
+    },
 };
 use bauta_token::{
     pseudonym::Pseudonym,
@@ -101,6 +107,32 @@ impl Journal for GatewayStore {
             .await?;
         self.db.signed.remember(&sealing.head);
         Ok(sealing)
+    }
+
+    async fn disclose(
+        &self,
+        leaf: Leaf,
+        signer: Arc<Signer>,
+        now: UnixMillis,
+    ) -> Result<Head, StoreError> {
+        let before = self.db.signed.last();
+        let head = self
+            .db
+            .write("disclose", move |db| {
+                let (leaf, signer) = (leaf.clone(), Arc::clone(&signer));
+                Box::pin(async move {
+                    log::lock(db).await?;
+                    log::continues(db, before).await?;
+                    let entry = log::Entry {
+                        salt: Some(leaf.salt),
+                        event: leaf.event,
+                    };
+                    log::append(db, &signer, now.0, &[entry]).await
+                })
+            })
+            .await?;
+        self.db.signed.remember(&head);
+        Ok(head)
     }
 }
 

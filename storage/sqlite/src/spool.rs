@@ -23,9 +23,12 @@ use bauta_audit::{
     store::{Head, LogStore, StoreError, StoredLeaf},
     tree::{Hash, NodeId},
 };
-use bauta_proxy::ports::{
-    AtOnce, Entry, FeedBook, GrantUsage, Heard, Journal, ReplicaId, Replicas, Sealing, TurnedAway,
-    Verdict,
+use bauta_proxy::{
+    log::Leaf,
+    ports::{
+        AtOnce, Entry, FeedBook, GrantUsage, Heard, Journal, ReplicaId, Replicas, Sealing,
+        TurnedAway, Verdict,
+    },
 };
 use bauta_token::{pseudonym::Pseudonym, units::UnixMillis};
 
@@ -334,6 +337,15 @@ impl Journal for SpooledStore {
     ) -> Result<Sealing, StoreError> {
         self.land().await?;
         self.store.seal(signer, seed, now).await
+    }
+
+    async fn disclose(
+        &self,
+        leaf: Leaf,
+        signer: Arc<Signer>,
+        now: UnixMillis,
+    ) -> Result<Head, StoreError> {
+        self.store.disclose(leaf, signer, now).await
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bauta_audit::note::Signer;
+use bauta_audit::{note::Signer, store::Head};
 use bauta_token::{pseudonym::Pseudonym, units::MicroUsd};
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{
     kit::{MockClock, START, grant, name},
+    log::Leaf,
     ports::{
         GrantUsage, Outcome, Sealing, StoreError, TurnedAway, Window,
         memory::{Failing, Memory},
@@ -345,6 +346,15 @@ impl Journal for Stalling {
         now: UnixMillis,
     ) -> Result<Sealing, StoreError> {
         self.book.seal(signer, seed, now).await
+    }
+
+    async fn disclose(
+        &self,
+        leaf: Leaf,
+        signer: Arc<Signer>,
+        now: UnixMillis,
+    ) -> Result<Head, StoreError> {
+        self.book.disclose(leaf, signer, now).await
     }
 }
 

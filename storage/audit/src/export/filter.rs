@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::Plane;
+
 /// A half-open span of time in UTC: from its start on, up to but not including its end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Window {
@@ -129,6 +131,22 @@ impl Filter {
         })
     }
 
+    /// As the log of `plane` records it: whole, but for what could name somebody there. A pseudonym
+    /// is the gateway's and does not enter the other log; and what was typed is kept only where it
+    /// is spelled as the words of events are.
+    pub(super) fn disclosed(&self, plane: Plane) -> Value {
+        let shown = |member: &str, text: &String| match plane {
+            Plane::Identity if member == "pseudonym" => UNSAID.to_owned(),
+            _ if is_word(text) => text.clone(),
+            _ => UNSAID.to_owned(),
+        };
+        let members = self.0.iter().map(|(member, texts)| {
+            let texts: BTreeSet<_> = texts.iter().map(|text| shown(member, text)).collect();
+            (member.clone(), json!(texts))
+        });
+        Value::Object(members.collect())
+    }
+
     pub(super) fn to_value(&self) -> Value {
         json!(self.0)
     }
@@ -159,6 +177,14 @@ impl fmt::Display for Filter {
         Ok(())
     }
 }
+
+/// What kinds, models, policies and pseudonyms are made of.
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
+    text.len() <= 128 && text.bytes().all(plain)
+}
+
+const UNSAID: &str = "(not recorded)";
 
 fn any_accepted(texts: &BTreeSet<String>, value: &Value) -> bool {
     let elements = value.as_array();

@@ -75,6 +75,34 @@ pub async fn write(
     })
 }
 
+/// Counts what `request` asks of the log in `store`, and writes nothing.
+///
+/// # Errors
+///
+/// [`ExportError`].
+pub async fn measure(
+    store: &dyn LogStore,
+    signer: &Signer,
+    request: &Request,
+) -> Result<Found, ExportError> {
+    let head = signed_head(store, signer).await?;
+    let counts = count(store, &head, &request.window, &request.filter).await?;
+    Ok(Found {
+        matched: counts.matched,
+        size: head.size,
+    })
+}
+
+/// What a log holds of what is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "two counts")]
+pub struct Found {
+    /// Events that match.
+    pub matched: u64,
+    /// Of how many leaves.
+    pub size: u64,
+}
+
 /// What was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Summary {
