@@ -4,9 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -18,10 +16,11 @@ use bauta::dev::{
     member::Member,
     stage::{Scene, Setting, Vendor},
 };
-use bauta_tests::{root, tool};
 use serde_json::{Value, json};
 use sqlx::{Row, SqlitePool};
 use tokio::task::JoinSet;
+
+use crate::server::{Server, free, text, told};
 
 /// Kills in the fast tier; `BAUTA_KILLS` asks for more.
 const KILLS: u64 = 20;
@@ -156,24 +155,6 @@ impl Load {
     }
 }
 
-/// The server, killed when the test is over however it ends.
-struct Server(Child);
-
-impl Server {
-    /// With signal 9: nothing of it runs any more when this returns.
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 struct Journal {
     ids: BTreeSet<String>,
     open: BTreeSet<String>,
@@ -258,67 +239,15 @@ fn ulid(bytes: &[u8]) -> String {
 }
 
 async fn serve(config: &Path, scene: &Scene) -> Server {
-    let log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(scene.folder.join("server.log"))
-        .unwrap();
-    let server = Server(
-        Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap(),
-    );
-    let address: SocketAddr = scene.url.trim_start_matches("http://").parse().unwrap();
-    for _ in 0..600 {
-        if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return server;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let said = fs::read_to_string(scene.folder.join("server.log")).unwrap();
-    panic!("the server does not listen: {said}");
-}
-
-/// `./tests/run` builds it; so does `cargo build -p bauta`.
-fn binary() -> PathBuf {
-    tool(
-        "BAUTA_TEST_BIN",
-        root().join("target/debug/bauta").to_str().unwrap(),
-    )
+    let address = scene.url.trim_start_matches("http://").parse().unwrap();
+    Server::start(config, &[], address).await
 }
 
 fn exports_verify(config: &Path, folder: &Path) {
     let out = folder.join("exports");
-    let run = |args: &[&str]| {
-        let done = Command::new(binary()).args(args).output().unwrap();
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-    };
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    run(&[
-        "audit",
-        "export",
-        "--config",
-        &text(config),
-        "--out",
-        &text(&out),
-    ]);
+    let (config, folder) = (text(config), text(&out));
+    told(&["audit", "export", "--config", config, "--out", folder]);
     for plane in ["identity.jsonl", "gateway.jsonl"] {
-        run(&["audit", "verify", &text(&out.join(plane))]);
+        told(&["audit", "verify", text(&out.join(plane))]);
     }
-}
-
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }

@@ -8,6 +8,7 @@ mod kill;
 mod pages;
 mod schema;
 mod sdk;
+mod server;
 mod threats;
 mod unlinkable;
 mod wall;

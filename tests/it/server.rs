@@ -1,0 +1,98 @@
+//! The real binary as processes of their own.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use bauta_tests::{root, tool};
+
+/// A server, killed when the test is over however it ends.
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// Starts `bauta serve` with `config` and waits until it listens at `address`.
+    pub(crate) async fn start(config: &Path, more: &[&str], address: SocketAddr) -> Self {
+        let place = config.with_file_name("server.log");
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&place)
+            .unwrap();
+        let mut server = Self(
+            Command::new(binary())
+                .args(["serve", "--config"])
+                .arg(config)
+                .args(more)
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .unwrap(),
+        );
+        for _ in 0..600 {
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                return server;
+            }
+            if server.0.try_wait().unwrap().is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let said = fs::read_to_string(place).unwrap();
+        panic!("the server does not listen: {said}");
+    }
+
+    /// With signal 9: nothing of it runs any more when this returns.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What a command of the binary said.
+pub(crate) fn run(args: &[&str]) -> Output {
+    Command::new(binary()).args(args).output().unwrap()
+}
+
+/// The same, when it must succeed: its standard output.
+pub(crate) fn told(args: &[&str]) -> String {
+    let done = run(args);
+    assert!(
+        done.status.success(),
+        "bauta {args:?}: {}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// `./tests/run` builds it; so does `cargo build -p bauta`.
+fn binary() -> PathBuf {
+    tool(
+        "BAUTA_TEST_BIN",
+        root().join("target/debug/bauta").to_str().unwrap(),
+    )
+}
