@@ -9,6 +9,7 @@ mod pages;
 mod schema;
 mod sdk;
 mod server;
+mod split;
 mod threats;
 mod unlinkable;
 mod wall;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bauta_audit::note::Verifier;
 use bauta_proxy::route::Models;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::{
     cli::print::Style,
     config::Config,
     secret::SecretRef,
-    serve::{gateway_root, key_material, outbound},
+    serve::{Role, feed_origin, gateway_root, identity_signer, key_material, outbound},
 };
 
 /// One thing that was looked at.
@@ -80,16 +81,73 @@ impl Finding {
     }
 }
 
-/// Looks at keys, secrets, models, databases and the other sides. Changes nothing.
-pub async fn findings(config: &Config, base: &Path) -> Vec<Finding> {
+/// Looks at keys, secrets, models, databases and the other sides, as far as `role` needs them.
+/// Changes nothing.
+pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
     let mut found = vec![Finding::good("the configuration is understood")];
-    found.push(told("keys.pepper and keys.kek", key_material(config, base)));
-    found.push(told("keys.gateway", gateway_root(config, base)));
-    found.extend(secrets(config, base));
+    if role.has_identity() {
+        found.push(told("keys.pepper and keys.kek", key_material(config, base)));
+    }
+    if role.has_gateway() {
+        found.push(told("keys.gateway", gateway_root(config, base)));
+    }
+    found.extend(secrets(config, base, role));
     found.extend(models(config));
-    found.push(databases(config, base));
-    found.push(provider(config).await);
+    found.extend(databases(config, base, role));
+    if role.has_identity() {
+        found.push(provider(config).await);
+    }
+    match role {
+        Role::All => {}
+        Role::Identity => found.extend(log_key(config, base)),
+        Role::Gateway => found.push(identity_plane(config).await),
+    }
     found
+}
+
+/// What the gateway of another process must be told, when the keys can be used.
+fn log_key(config: &Config, base: &Path) -> Option<Finding> {
+    let signer = identity_signer(config, base).ok()?;
+    Some(Finding::note(
+        "the gateway's configuration needs the identity log's key",
+        format!("server.identity_log_key = \"{}\"", signer.vkey()),
+    ))
+}
+
+/// Whether the identity plane answers, and its log is signed by the key that was written down.
+async fn identity_plane(config: &Config) -> Finding {
+    let origin = feed_origin(config);
+    let what = format!("the identity plane at {origin}");
+    let Some(key) = &config.server.identity_log_key else {
+        return Finding::bad(
+            "server.identity_log_key is absent",
+            "the gateway takes the feed by it; `bauta check --role identity` shows it on the other \
+             side",
+        );
+    };
+    let Ok(verifier) = Verifier::parse(key) else {
+        return Finding::bad(
+            "server.identity_log_key is no key",
+            "copy it as `bauta check --role identity` shows it on the other side",
+        );
+    };
+    match checkpoint(origin).await {
+        Ok(note) if verifier.checkpoint(&note).is_ok() => Finding::good(what),
+        Ok(_) => Finding::bad(
+            what,
+            "its log is signed by another key than server.identity_log_key; look at both",
+        ),
+        Err(error) => Finding::bad(
+            what,
+            format!("{error:#}; start it, or mend server.feed_url"),
+        ),
+    }
+}
+
+async fn checkpoint(origin: &str) -> anyhow::Result<String> {
+    let url = format!("{origin}/log/identity/checkpoint");
+    let answer = outbound()?.get(url).send().await?.error_for_status()?;
+    Ok(answer.text().await?)
 }
 
 fn told<T>(what: &str, outcome: anyhow::Result<T>) -> Finding {
@@ -99,15 +157,16 @@ fn told<T>(what: &str, outcome: anyhow::Result<T>) -> Finding {
     }
 }
 
-fn secrets(config: &Config, base: &Path) -> Vec<Finding> {
+fn secrets(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut look = |what: String, secret: &SecretRef| {
         found.push(told(&what, secret.text(base).map_err(Into::into)));
     };
-    if let Some(sso) = &config.sso {
+    if let Some(sso) = config.sso.as_ref().filter(|_| role.has_identity()) {
         look("sso.client_secret".to_owned(), &sso.client_secret);
     }
-    for (place, verifier) in config.verifier.iter().enumerate() {
+    let verifiers = config.verifier.iter().enumerate();
+    for (place, verifier) in verifiers.filter(|_| role.has_identity()) {
         // Resolving visits each secret of a section once, whatever its kind.
         let visited = verifier.clone().resolve(|secret| {
             look(
@@ -118,7 +177,7 @@ fn secrets(config: &Config, base: &Path) -> Vec<Finding> {
         });
         drop(visited);
     }
-    for upstream in &config.upstream {
+    for upstream in config.upstream.iter().filter(|_| role.has_gateway()) {
         if let Some(source) = &upstream.credential {
             look(
                 format!("the credential of upstream {}", upstream.name),
@@ -147,24 +206,38 @@ fn models(config: &Config) -> Vec<Finding> {
     }
 }
 
-fn databases(config: &Config, base: &Path) -> Finding {
-    for (key, url) in [
-        ("storage.identity", &config.storage.identity),
-        ("storage.gateway", &config.storage.gateway),
-    ] {
-        let Some(path) = url.as_ref().and_then(|url| url.strip_prefix("sqlite://")) else {
-            continue;
-        };
-        let folder = base.join(path);
-        let folder = folder.parent().unwrap_or(base);
-        if !folder.is_dir() {
-            return Finding::bad(
-                format!("{key} is a file in {}", folder.display()),
-                "make that folder, readable by the server's user only",
-            );
-        }
+fn databases(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
+    let storage = &config.storage;
+    let sides = [
+        ("storage.identity", &storage.identity, role.has_identity()),
+        ("storage.gateway", &storage.gateway, role.has_gateway()),
+    ];
+    let needed = sides.into_iter().filter(|(_, _, needed)| *needed);
+    needed
+        .map(|(key, url, _)| database(key, url.as_deref(), base))
+        .collect()
+}
+
+fn database(key: &str, url: Option<&str>, base: &Path) -> Finding {
+    let Some(url) = url else {
+        return Finding::bad(
+            format!("{key} is absent"),
+            "this role needs it: write sqlite://path or postgres://user@host/name",
+        );
+    };
+    let Some(path) = url.strip_prefix("sqlite://") else {
+        return Finding::good(format!("{key} is a server's"));
+    };
+    let folder = base.join(path);
+    let folder = folder.parent().unwrap_or(base);
+    if folder.is_dir() {
+        Finding::good(format!("{key} has a place"))
+    } else {
+        Finding::bad(
+            format!("{key} is a file in {}", folder.display()),
+            "make that folder, readable by the server's user only",
+        )
     }
-    Finding::good("databases have a place")
 }
 
 /// Whether the identity provider is who the configuration says, byte for byte.

@@ -61,7 +61,7 @@ pub struct Server {
     pub public_url: String,
     /// Where tokens are used; the only audience they name. May equal `public_url`.
     pub gateway_url: String,
-    /// Where the identity plane listens.
+    /// Where the identity plane listens, and the gateway where `gateway_listen` is absent.
     pub listen: SocketAddr,
     /// Where the gateway listens; the same address serves both planes at one origin.
     pub gateway_listen: Option<SocketAddr>,

@@ -11,7 +11,6 @@ use std::{
 use anyhow::Context;
 use bauta_attestation::{
     Plane as IdentityPlane,
-    keys::Keys,
     log::exported,
     ports::{Store, grants::Seal},
 };
@@ -25,12 +24,11 @@ use bauta_audit::{
 };
 use bauta_proxy::{Gateway, ports::GatewayBook};
 use bauta_token::ambient::{Clock, bytes};
-use reqwest::Url;
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
     config::Config,
-    serve::{gateway_root, gateway_signer, key_material},
+    serve::{gateway_root, gateway_signer, identity_signer},
 };
 
 /// What of a log is exported.
@@ -162,9 +160,7 @@ async fn sealed_identity(
 ) -> anyhow::Result<(Arc<dyn Store>, Arc<Signer>)> {
     let url = config.storage.identity.as_ref();
     let url = url.context("the configuration has no storage.identity")?;
-    let keys = Keys::new(key_material(config, base)?)?;
-    let host = Url::parse(&config.server.public_url)?;
-    let signer = Arc::new(keys.log_signer(&host).context("the log has no signer")?);
+    let signer = Arc::new(identity_signer(config, base)?);
     let store = bauta_storage::join_identity(url, base).await?;
     seal(&store, &signer).await?;
     Ok((store, signer))

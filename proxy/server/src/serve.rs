@@ -21,7 +21,7 @@ mod doors;
 mod planes;
 mod stores;
 
-pub(crate) use planes::{gateway_root, gateway_signer, key_material};
+pub(crate) use planes::{feed_origin, gateway_root, gateway_signer, identity_signer, key_material};
 pub use stores::{Stores, open_stores};
 
 /// Which plane runs in this process.
@@ -37,11 +37,11 @@ pub enum Role {
 }
 
 impl Role {
-    const fn has_identity(self) -> bool {
+    pub(crate) const fn has_identity(self) -> bool {
         matches!(self, Self::All | Self::Identity)
     }
 
-    const fn has_gateway(self) -> bool {
+    pub(crate) const fn has_gateway(self) -> bool {
         matches!(self, Self::All | Self::Gateway)
     }
 }

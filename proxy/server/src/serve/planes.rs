@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bauta_attestation::{
     Parts as IdentityParts, Plane,
     config::{SecretText, Settings, Span},
-    keys::KeyMaterial,
+    keys::{KeyMaterial, Keys},
 };
 use bauta_audit::note::{Signer, Verifier};
 use bauta_proxy::{
@@ -145,17 +145,27 @@ fn feed(config: &Config, plane: Option<&Arc<Plane>>) -> anyhow::Result<(Arc<dyn 
         let key = plane.log_signer()?.vkey();
         return Ok((Arc::new(InProcess(Arc::clone(plane))), key));
     }
-    let server = &config.server;
-    let key = needed(server.identity_log_key.clone(), "server.identity_log_key")?;
+    let key = config.server.identity_log_key.clone();
+    let key = needed(key, "server.identity_log_key")?;
     let feed = OverHttp {
         http: outbound()?,
-        origin: server
-            .feed_url
-            .as_ref()
-            .unwrap_or(&server.public_url)
-            .clone(),
+        origin: feed_origin(config).to_owned(),
     };
     Ok((Arc::new(feed), key))
+}
+
+/// Where the gateway of a process of its own reaches the identity plane.
+pub(crate) fn feed_origin(config: &Config) -> &str {
+    let server = &config.server;
+    server.feed_url.as_deref().unwrap_or(&server.public_url)
+}
+
+/// The signer of the identity log.
+pub(crate) fn identity_signer(config: &Config, base: &Path) -> anyhow::Result<Signer> {
+    let keys = Keys::new(key_material(config, base)?)?;
+    let host = Url::parse(&config.server.public_url)?;
+    keys.log_signer(&host)
+        .context("server.public_url has a host that no log can be named after")
 }
 
 /// The gateway's root key.

@@ -1,6 +1,9 @@
 //! `bauta audit export`: from the server's own files, whether it runs or not.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use bauta_audit::export::{Filter, Plane, Profile, Window, kept};
@@ -18,7 +21,8 @@ use crate::{
 pub(crate) struct Export {
     #[command(flatten)]
     file: ConfigFile,
-    /// Whose log; with both planes and no choice, --out names a folder and gets both
+    /// Whose log; without a choice --out names a folder and gets that of each plane whose database is
+    /// configured
     #[arg(long, value_name = "identity|gateway")]
     plane: Option<Plane>,
     /// The first instant, RFC 3339 in UTC, or a day
@@ -58,11 +62,13 @@ pub(crate) async fn run(command: Export) -> Result<Exit, Failure> {
     let whole = asked(&command, &config)?;
     let files = match command.plane {
         Some(plane) => vec![(plane, command.out.clone())],
-        None => vec![
-            (Plane::Identity, command.out.join("identity.jsonl")),
-            (Plane::Gateway, command.out.join("gateway.jsonl")),
-        ],
+        None => kept_here(&config, &command.out),
     };
+    if files.is_empty() {
+        return Err(Failure::usage(
+            "the configuration names no database; write storage.identity or storage.gateway",
+        ));
+    }
     for (plane, file) in files {
         let (summary, key) =
             from_files(&config, base(&command.file.config), plane, &whole, &file).await?;
@@ -79,6 +85,19 @@ pub(crate) async fn run(command: Export) -> Result<Exit, Failure> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// The planes whose databases are of this configuration.
+fn kept_here(config: &Config, out: &Path) -> Vec<(Plane, PathBuf)> {
+    let storage = &config.storage;
+    [
+        (Plane::Identity, &storage.identity, "identity.jsonl"),
+        (Plane::Gateway, &storage.gateway, "gateway.jsonl"),
+    ]
+    .into_iter()
+    .filter(|(_, url, _)| url.is_some())
+    .map(|(plane, _, file)| (plane, out.join(file)))
+    .collect()
 }
 
 fn asked(command: &Export, config: &Config) -> Result<Whole, Failure> {
