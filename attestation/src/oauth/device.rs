@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bauta_token::{
-    ambient::{Randomness, bytes},
     scope::Name,
     secret::{DeviceCode, Plain},
 };
@@ -25,12 +24,13 @@ use crate::{
         Lookup,
         grants::{AskLimits, Asked, Asking},
     },
+    user_code::UserCode,
 };
 
 impl Plane {
     /// What a typed code is found by.
     pub(crate) fn user_code(&self, typed: &UserCode) -> Lookup {
-        self.keys.lookup("bauta/user-code/v1", &[&typed.0])
+        self.keys.lookup("bauta/user-code/v1", &[typed.as_bytes()])
     }
 }
 
@@ -110,59 +110,6 @@ fn answer(plane: &Plane, code: &Plain<DeviceCode>, user: &UserCode) -> Response 
     .into_response()
 }
 
-/// Eight letters that a person types: no vowel, so that no word comes out, and none that looks
-/// like another.
-pub(crate) struct UserCode([u8; 8]);
-
-impl UserCode {
-    fn random(randomness: &dyn Randomness) -> Self {
-        let mut letters = [0; 8];
-        let mut filled = 0;
-        while filled < letters.len() {
-            // 240 is the largest multiple of 20 in a byte: what is above would favour some letters.
-            for byte in bytes::<16>(randomness)
-                .into_iter()
-                .filter(|byte| *byte < 240)
-            {
-                let letter = ALPHABET.get(usize::from(byte % 20)).copied();
-                if let (Some(slot), Some(letter)) = (letters.get_mut(filled), letter) {
-                    *slot = letter;
-                    filled = filled.saturating_add(1);
-                }
-            }
-        }
-        Self(letters)
-    }
-
-    /// What a person typed: in any case, with or without a dash or spaces.
-    pub(crate) fn read(typed: &str) -> Option<Self> {
-        if typed.len() > 32 {
-            return None;
-        }
-        let letters: Vec<u8> = typed
-            .bytes()
-            .filter(|byte| !b"- ".contains(byte))
-            .map(|byte| byte.to_ascii_uppercase())
-            .collect();
-        let letters: [u8; 8] = letters.try_into().ok()?;
-        letters
-            .iter()
-            .all(|letter| ALPHABET.contains(letter))
-            .then_some(Self(letters))
-    }
-}
-
-/// `XXXX-XXXX`.
-impl std::fmt::Display for UserCode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (place, letter) in self.0.iter().enumerate() {
-            let dash = if place == 4 { "-" } else { "" };
-            write!(f, "{dash}{}", char::from(*letter))?;
-        }
-        Ok(())
-    }
-}
-
 /// What asks, by its own account, cut to what can do no harm on a page or in a log.
 fn surface(claimed: Option<&str>) -> String {
     let plain = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_';
@@ -195,8 +142,6 @@ const TOO_MANY: OauthError = OauthError::new(
     "too many logins were begun; wait a few minutes",
 );
 
-/// RFC 8628, section 6.1.
-const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const LIFE: i64 = 600;
 const WAIT: i64 = 5;
 const WINDOW: i64 = 600;
@@ -210,24 +155,6 @@ const NOTICE: &str = "Type the code only if you started this login yourself. You
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_typed_code_is_read_as_people_write_it() {
-        let read = |text: &str| UserCode::read(text).map(|code| code.to_string());
-
-        assert_eq!(read("bcdf-ghjk").as_deref(), Some("BCDF-GHJK"));
-        assert_eq!(read(" BCDF GHJK ").as_deref(), Some("BCDF-GHJK"));
-        for bad in [
-            "",
-            "BCDF",
-            "BCDF-GHJKL",
-            "ABCD-EFGH",
-            "BCDF_GHJK",
-            "1234-5678",
-        ] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_surface_cannot_carry_markup() {

@@ -20,14 +20,12 @@ use crate::{
     issue::holder::DEVICE,
     login::SignedInMember,
     network::Network,
-    oauth::{
-        device::UserCode,
-        fields::{Form, Query},
-    },
+    oauth::fields::{Form, Query},
     ports::{
         Lookup, MemberId,
         grants::{Allowed, Answer, Entry, Typed, Waiting},
     },
+    user_code::UserCode,
 };
 
 pub(super) async fn page(
