@@ -126,6 +126,11 @@ impl Plane {
                 attestations: month_start(days(90).day()),
                 verifications: days(400),
                 idle: now.plus_seconds(idle),
+                // Without officers nobody's word waits for a second one.
+                vouchings: self.officer.as_ref().map_or(now, |config| {
+                    now.plus_seconds(config.second_within.as_seconds().saturating_neg())
+                }),
+                misses: now.plus_seconds(-3_600),
             })
             .await
     }

@@ -18,7 +18,7 @@ use super::{
     AttestationId, Event, Lookup, MemberId, VerificationId,
     grants_memory::GrantState,
     people::{
-        AttestationRow, LoginAttempt, MemberRow, MemberState, PolicyRow, RedactionRow,
+        AttestationRow, LoginAttempt, MeetingCode, MemberRow, MemberState, PolicyRow, RedactionRow,
         SigningKeyRow, VerificationRow,
     },
 };
@@ -45,6 +45,8 @@ pub(super) struct PeopleState {
     pub(super) attestations: BTreeMap<AttestationId, AttestationRow>,
     pub(super) nonces: BTreeMap<AttestationId, [u8; 32]>,
     pub(super) vouchings: BTreeMap<(MemberId, MemberId), UnixMillis>,
+    pub(super) codes: BTreeMap<MemberId, MeetingCode>,
+    pub(super) misses: Vec<(MemberId, UnixMillis)>,
     pub(super) policies: Vec<PolicyRow>,
     pub(super) signing_keys: Vec<SigningKeyRow>,
     pub(super) fingerprints: BTreeMap<String, Lookup>,

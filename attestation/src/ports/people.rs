@@ -11,10 +11,11 @@ use super::{AttestationId, Lookup, MemberId};
 use crate::log::Event;
 
 mod keep;
+mod meeting;
 mod sign_in;
 mod verification;
 
-pub use self::{keep::*, sign_in::*, verification::*};
+pub use self::{keep::*, meeting::*, sign_in::*, verification::*};
 
 /// Where members are kept. A method fails only when storage gives no answer, and then it is not known
 /// whether it was done; each may be called again.
@@ -114,7 +115,16 @@ pub trait People: Send + Sync {
     /// Writes what a vendor's event leads to, once per event and never backwards in its time.
     async fn decide(&self, decision: &Decision) -> Result<Decided, StoreError>;
 
-    /// One officer vouches for a member. The second one's approval grants.
+    /// Keeps the code that a member is about to show to an officer, in place of the one before it.
+    /// `false` when the member is suspended or gone.
+    async fn show_code(&self, code: &MeetingCode) -> Result<bool, StoreError>;
+
+    /// Whose code an officer typed. A wrong one is counted, and after too many no code is looked
+    /// up, also a right one.
+    async fn meet(&self, meeting: &Meeting) -> Result<Met, StoreError>;
+
+    /// One officer vouches for a member. The second one's approval grants, and ends the
+    /// member's code.
     async fn vouch(&self, vouch: &Vouch) -> Result<Vouched, StoreError>;
 
     // Redaction.

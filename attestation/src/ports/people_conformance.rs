@@ -26,9 +26,9 @@ use super::{
     grants::{Fall, Rise, Seal},
     people::{
         AttestationRow, AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon,
-        LoginAttempt, LoginBegun, LoginLimits, LogoutNames, MemberState, NewAttestation,
-        NewVerification, Once, PolicyRow, RedactionState, RedactionStep, SignIn, SignedInAs,
-        SigningKeyRow, TagRow, Unredacted, VerificationState as To, Vouch, Vouched,
+        LoginAttempt, LoginBegun, LoginLimits, LogoutNames, Meeting, MeetingCode, MemberState, Met,
+        NewAttestation, NewVerification, Once, PolicyRow, RedactionState, RedactionStep, SignIn,
+        SignedInAs, SigningKeyRow, TagRow, Unredacted, VerificationState as To, Vouch, Vouched,
     },
 };
 
@@ -52,6 +52,9 @@ pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
     two_officers_attest_and_one_does_not(fresh().await).await;
     a_word_that_is_too_old_does_not_count(fresh().await).await;
     the_word_of_who_is_no_officer_any_more_does_not_count(fresh().await).await;
+    a_code_leads_to_who_shows_it_while_it_lasts(fresh().await).await;
+    an_officer_who_guesses_codes_is_paused(fresh().await).await;
+    a_word_that_lapsed_is_not_shown_as_one(fresh().await).await;
     erasure_leaves_noise_and_nothing_else(fresh().await).await;
     a_policy_is_adopted_once(fresh().await).await;
     of_replicas_that_start_together_one_makes_the_key(fresh().await).await;
@@ -1006,6 +1009,104 @@ async fn an_attestation_expires_once<S: Store>(store: Arc<S>) {
     assert_eq!(count(&told(&*store).await, "attestation.ended"), 1);
 }
 
+fn shown(of: u8, code: u8) -> MeetingCode {
+    MeetingCode {
+        member: member(of),
+        code: key(code),
+        expires_at: NOW.plus_seconds(1_800),
+    }
+}
+
+async fn a_code_leads_to_who_shows_it_while_it_lasts<S: Store>(store: Arc<S>) {
+    for n in 1..4 {
+        join(&*store, n).await;
+        promote(&*store, n, n > 1).await;
+    }
+    let meets = async |code, seconds| {
+        let meeting = Meeting {
+            code: key(code),
+            officer: member(2),
+            now: NOW.plus_seconds(seconds),
+            since: NOW.plus_seconds(seconds - 600),
+            at_most: 10,
+        };
+        store.meet(&meeting).await.unwrap()
+    };
+    assert!(store.show_code(&shown(1, 61)).await.unwrap());
+    assert!(!store.show_code(&shown(9, 69)).await.unwrap(), "nobody");
+
+    let first = meets(61, 0).await;
+    let late = meets(61, 1_800).await;
+    assert!(store.show_code(&shown(1, 62)).await.unwrap());
+    let old = meets(61, 0).await;
+    let new = meets(62, 0).await;
+
+    assert_eq!(first, Met::Found(member(1)));
+    assert_eq!((late, old), (Met::Unknown, Met::Unknown));
+    assert_eq!(new, Met::Found(member(1)), "the newest alone");
+    store.vouch(&vouch(2, 1, NOW)).await.unwrap();
+    assert_eq!(meets(62, 0).await, Met::Found(member(1)), "for the second");
+    store.vouch(&vouch(3, 1, NOW)).await.unwrap();
+    assert_eq!(meets(62, 0).await, Met::Unknown, "verified");
+}
+
+async fn an_officer_who_guesses_codes_is_paused<S: Store>(store: Arc<S>) {
+    for n in 1..4 {
+        join(&*store, n).await;
+    }
+    store.show_code(&shown(1, 61)).await.unwrap();
+    let meets = async |officer, code, seconds| {
+        let meeting = Meeting {
+            code: key(code),
+            officer: member(officer),
+            now: NOW.plus_seconds(seconds),
+            since: NOW.plus_seconds(seconds - 600),
+            at_most: 3,
+        };
+        store.meet(&meeting).await.unwrap()
+    };
+    for _ in 0..9 {
+        assert_eq!(meets(2, 61, 0).await, Met::Found(member(1)), "no guess");
+    }
+    for guess in 70..73 {
+        assert_eq!(meets(2, guess, 0).await, Met::Unknown);
+    }
+
+    let right = meets(2, 61, 0).await;
+    let other = meets(3, 61, 0).await;
+    let later = meets(2, 61, 601).await;
+
+    let found = Met::Found(member(1));
+    assert_eq!(right, Met::Paused, "also a right one");
+    assert_eq!((other, later), (found, found));
+}
+
+async fn a_word_that_lapsed_is_not_shown_as_one<S: Store>(store: Arc<S>) {
+    for n in 1..3 {
+        join(&*store, n).await;
+    }
+    promote(&*store, 2, true).await;
+    store.vouch(&vouch(2, 1, NOW)).await.unwrap();
+    let vouched = async || {
+        let standing = store.standing(member(1)).await.unwrap();
+        standing.unwrap().vouched
+    };
+    let horizon = |seconds: i64| Horizon {
+        now: NOW.plus_seconds(seconds),
+        events: NOW.plus_seconds(seconds - 100),
+        attestations: UnixDay(0),
+        verifications: NOW.plus_seconds(-100),
+        idle: NOW.plus_seconds(-100),
+        vouchings: NOW.plus_seconds(seconds - 1_000),
+        misses: NOW,
+    };
+
+    store.forget(&horizon(999)).await.unwrap();
+    assert_eq!(vouched().await, 1);
+    store.forget(&horizon(1_000)).await.unwrap();
+    assert_eq!(vouched().await, 0);
+}
+
 async fn what_has_had_its_time_is_forgotten<S: Store>(store: Arc<S>) {
     join(&*store, 1).await;
     begin(&*store, 10, 1).await;
@@ -1019,6 +1120,8 @@ async fn what_has_had_its_time_is_forgotten<S: Store>(store: Arc<S>) {
         attestations: UnixDay(day),
         verifications: NOW.plus_seconds(seconds),
         idle: NOW.plus_seconds(seconds - 600),
+        vouchings: NOW.plus_seconds(seconds - 3_600),
+        misses: NOW.plus_seconds(seconds - 3_600),
     };
 
     assert_eq!(store.forget(&horizon(0, 21_000)).await.unwrap(), 0);

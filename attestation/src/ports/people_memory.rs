@@ -9,10 +9,10 @@ use super::{
     memory::{KeptSession, KeptVerification, Memory, PeopleState},
     people::{
         AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
-        LoginBegun, LoginLimits, LogoutNames, MemberRow, MemberState, NewAttestation,
-        NewVerification, Once, People, PolicyRow, RedactionRow, RedactionState, RedactionStep,
-        SessionRow, SignIn, SignedInAs, SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted,
-        VerificationRow, VerificationState, Vouch, Vouched,
+        LoginBegun, LoginLimits, LogoutNames, Meeting, MeetingCode, MemberRow, MemberState, Met,
+        NewAttestation, NewVerification, Once, People, PolicyRow, RedactionRow, RedactionState,
+        RedactionStep, SessionRow, SignIn, SignedInAs, SigningKeyRow, StandingRow, TagRow,
+        TakenLogin, Unredacted, VerificationRow, VerificationState, Vouch, Vouched,
     },
 };
 
@@ -266,6 +266,35 @@ impl People for Memory {
         Ok(decided)
     }
 
+    async fn show_code(&self, code: &MeetingCode) -> Result<bool, StoreError> {
+        self.up("show code")?;
+        let mut state = self.state();
+        let row = state.members.get(&code.member);
+        if row.is_none_or(|row| row.state != MemberState::Active) {
+            return Ok(false);
+        }
+        state.codes.insert(code.member, code.clone());
+        Ok(true)
+    }
+
+    async fn meet(&self, meeting: &Meeting) -> Result<Met, StoreError> {
+        self.up("meet")?;
+        let mut state = self.state();
+        let recent =
+            |(who, at): &&(MemberId, UnixMillis)| *who == meeting.officer && *at > meeting.since;
+        let misses = state.misses.iter().filter(recent).count();
+        if i64::try_from(misses).unwrap_or(i64::MAX) >= meeting.at_most {
+            return Ok(Met::Paused);
+        }
+        let shown =
+            |kept: &&MeetingCode| kept.code == meeting.code && kept.expires_at > meeting.now;
+        if let Some(kept) = state.codes.values().find(shown) {
+            return Ok(Met::Found(kept.member));
+        }
+        state.misses.push((meeting.officer, meeting.now));
+        Ok(Met::Unknown)
+    }
+
     async fn vouch(&self, vouch: &Vouch) -> Result<Vouched, StoreError> {
         self.up("vouch")?;
         let vouched = self.state().vouch(vouch);
@@ -509,6 +538,8 @@ impl PeopleState {
         }
         self.members.remove(&member);
         self.sessions.retain(|_, kept| kept.member != member);
+        self.codes.remove(&member);
+        self.misses.retain(|(officer, _)| *officer != member);
         self.vouchings
             .retain(|(who, by), _| *who != member && *by != member);
         self.attestations.retain(|_, row| row.member != member);
@@ -609,6 +640,7 @@ impl PeopleState {
         }
         if self.vouched(vouch.member) > 0 {
             self.vouchings.retain(|(who, _), _| *who != vouch.member);
+            self.codes.remove(&vouch.member);
             self.grant(&vouch.grant);
             return Vouched::Granted;
         }
@@ -632,6 +664,9 @@ impl PeopleState {
         self.verifications
             .retain(|_, kept| kept.look_at.is_some() || kept.row.began > horizon.verifications);
         self.signing_keys.retain(|key| key.not_after > horizon.now);
+        self.vouchings.retain(|_, at| *at > horizon.vouchings);
+        self.codes.retain(|_, kept| kept.expires_at > horizon.now);
+        self.misses.retain(|(_, at)| *at > horizon.misses);
         u64::try_from(before.saturating_sub(self.size())).unwrap_or(u64::MAX)
     }
 
@@ -644,6 +679,9 @@ impl PeopleState {
             self.attestations.len(),
             self.verifications.len(),
             self.signing_keys.len(),
+            self.vouchings.len(),
+            self.codes.len(),
+            self.misses.len(),
         ]
         .iter()
         .sum()

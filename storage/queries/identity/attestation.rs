@@ -9,7 +9,7 @@ use bauta_attestation::ports::{
 use bauta_token::units::UnixDay;
 use sqlx::{query, query_scalar};
 
-use super::{by_id, bytes, one, queue, queue_all, rights};
+use super::{by_id, bytes, meeting, one, queue, queue_all, rights};
 use crate::{Conn, log::corrupt};
 
 /// The attestation that counts; there is one at most.
@@ -168,6 +168,7 @@ pub(super) async fn vouch(db: &mut Conn, vouch: &Vouch) -> sqlx::Result<Vouched>
     )
     .execute(&mut *db)
     .await?;
+    meeting::end(db, member).await?;
     grant(db, &vouch.grant).await?;
     queue_all(db, &vouch.granted).await?;
     Ok(Vouched::Granted)

@@ -211,7 +211,9 @@ pub(super) async fn forget(db: &mut Conn, horizon: &Horizon) -> sqlx::Result<u64
     )
     .execute(&mut *db)
     .await?;
-    let kept = forget_evidence(db, horizon).await?;
+    let kept = forget_evidence(db, horizon)
+        .await?
+        .saturating_add(forget_meetings(db, horizon).await?);
     let keys = query!(
         "DELETE FROM signing_key
          WHERE not_after <= $1",
@@ -250,6 +252,35 @@ async fn forget_evidence(db: &mut Conn, horizon: &Horizon) -> sqlx::Result<u64> 
     .execute(db)
     .await?;
     Ok([events, attestations, verifications]
+        .iter()
+        .map(sqlx_rows)
+        .fold(0, u64::saturating_add))
+}
+
+async fn forget_meetings(db: &mut Conn, horizon: &Horizon) -> sqlx::Result<u64> {
+    let (now, misses, vouchings) = (horizon.now.0, horizon.misses.0, horizon.vouchings.0);
+    let codes = query!(
+        "DELETE FROM meeting_code
+         WHERE expires_at <= $1",
+        now
+    )
+    .execute(&mut *db)
+    .await?;
+    let misses = query!(
+        "DELETE FROM meeting_miss
+         WHERE at <= $1",
+        misses
+    )
+    .execute(&mut *db)
+    .await?;
+    let vouchings = query!(
+        "DELETE FROM vouching
+         WHERE vouched_at <= $1",
+        vouchings
+    )
+    .execute(db)
+    .await?;
+    Ok([codes, misses, vouchings]
         .iter()
         .map(sqlx_rows)
         .fold(0, u64::saturating_add))

@@ -8,10 +8,10 @@ use bauta_attestation::ports::{
     AttestationId, Event, Lookup, MemberId, Rights,
     people::{
         BackChannelLogout, Begun, Decided, Decision, ERASED_EVENT, Horizon, LoginAttempt,
-        LoginBegun, LoginLimits, LogoutNames, MemberRow, MemberState, NewVerification, Once,
-        People, PolicyRow, RedactionRow, RedactionStep, SessionRow, SignIn, SignedInAs,
-        SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted, VerificationRow, Vouch,
-        Vouched,
+        LoginBegun, LoginLimits, LogoutNames, Meeting, MeetingCode, MemberRow, MemberState, Met,
+        NewVerification, Once, People, PolicyRow, RedactionRow, RedactionStep, SessionRow, SignIn,
+        SignedInAs, SigningKeyRow, StandingRow, TagRow, TakenLogin, Unredacted, VerificationRow,
+        Vouch, Vouched,
     },
 };
 use bauta_audit::{
@@ -25,6 +25,7 @@ use crate::{Conn, IdentityStore, log::corrupt, transaction::Step};
 
 mod attestation;
 mod keep;
+mod meeting;
 mod session;
 mod verification;
 
@@ -231,6 +232,20 @@ impl People for IdentityStore {
     async fn decide(&self, decision: &Decision) -> Result<Decided, StoreError> {
         self.does("decide", decision.clone(), |db, decision| {
             Box::pin(async move { verification::decide(db, &decision).await })
+        })
+        .await
+    }
+
+    async fn show_code(&self, code: &MeetingCode) -> Result<bool, StoreError> {
+        self.does("show code", code.clone(), |db, code| {
+            Box::pin(async move { meeting::show(db, &code).await })
+        })
+        .await
+    }
+
+    async fn meet(&self, meeting: &Meeting) -> Result<Met, StoreError> {
+        self.does("meet", meeting.clone(), |db, asked| {
+            Box::pin(async move { meeting::meet(db, &asked).await })
         })
         .await
     }

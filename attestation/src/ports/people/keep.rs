@@ -51,4 +51,8 @@ pub struct Horizon {
     pub verifications: UnixMillis,
     /// Sessions nobody used since then go.
     pub idle: UnixMillis,
+    /// Words of officers older than this count no more and go.
+    pub vouchings: UnixMillis,
+    /// Wrong codes that officers typed before this go.
+    pub misses: UnixMillis,
 }

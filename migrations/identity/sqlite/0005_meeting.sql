@@ -1,0 +1,13 @@
+-- Codes that members show to officers in person: half an hour, one for each member.
+CREATE TABLE meeting_code (
+    member     BLOB NOT NULL PRIMARY KEY REFERENCES member (id) ON DELETE CASCADE, -- who shows it
+    code       BLOB NOT NULL UNIQUE, -- 32 bytes: keyed hash of the code
+    expires_at INTEGER NOT NULL -- milliseconds since 1970
+) STRICT;
+
+-- Wrong codes that officers typed: ten in ten minutes, then a pause.
+CREATE TABLE meeting_miss (
+    officer BLOB NOT NULL REFERENCES member (id) ON DELETE CASCADE, -- who typed it
+    at      INTEGER NOT NULL -- milliseconds since 1970
+) STRICT;
+CREATE INDEX meeting_miss_officer ON meeting_miss (officer, at);
