@@ -1,4 +1,4 @@
-//! The member's pages: server-rendered, without scripts, readable by a screen reader.
+//! The member's pages and the officer's: server-rendered, without scripts, readable by a screen reader.
 //!
 //! A page is a template and a struct of plain text beside it (`view`); every value is escaped by
 //! the template. Pages go by a cookie, so each form is guarded against other sites.
@@ -28,6 +28,8 @@ use crate::{
 
 pub(crate) mod device;
 pub(crate) mod home;
+mod in_person;
+mod officer;
 pub(crate) mod privacy;
 pub(crate) mod snippets;
 pub(crate) mod tokens;
@@ -41,6 +43,12 @@ pub fn routes(plane: &Arc<Plane>) -> Router<Arc<Plane>> {
         .route("/", get(home::page))
         .route("/verify", get(verify::page))
         .route("/verify/waiting", get(verify::waiting))
+        .route(
+            "/verify/in-person",
+            get(in_person::page).post(in_person::show),
+        )
+        .route("/officer", get(officer::page).post(officer::typed))
+        .route("/officer/vouch", post(officer::vouch))
         .route("/tokens", get(tokens::page).post(tokens::create))
         .route("/tokens/revoke", post(tokens::revoke))
         .route("/privacy", get(privacy::page))
@@ -111,8 +119,17 @@ pub(crate) fn csp(also: &str) -> String {
 
 /// One sentence on what happened and one on what to do.
 pub(crate) fn message(plane: &Plane, status: StatusCode, heading: &str, text: &str) -> Response {
+    said(frame(plane, "", false), status, heading, text)
+}
+
+/// The same for who is signed in, and keeps the way to the other pages.
+pub(crate) fn answer(plane: &Plane, status: StatusCode, heading: &str, text: &str) -> Response {
+    said(frame(plane, "", true), status, heading, text)
+}
+
+fn said(frame: view::Frame, status: StatusCode, heading: &str, text: &str) -> Response {
     let mut response = page(&view::Message {
-        frame: frame(plane, "", false),
+        frame,
         kicker: "",
         heading: heading.to_owned(),
         text: text.to_owned(),

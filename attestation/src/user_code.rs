@@ -32,6 +32,17 @@ impl UserCode {
         &self.0
     }
 
+    /// Letter by letter, for who hears it read.
+    pub(crate) fn spelled(&self) -> String {
+        let letters: Vec<_> = self.0.iter().map(|letter| char::from(*letter)).collect();
+        let half = |from: &[char]| {
+            let parts: Vec<_> = from.iter().map(ToString::to_string).collect();
+            parts.join(" ")
+        };
+        let (one, two) = letters.split_at(letters.len() / 2);
+        format!("{}, {}", half(one), half(two))
+    }
+
     /// What a person typed: in any case, with or without a dash or spaces.
     pub(crate) fn read(typed: &str) -> Option<Self> {
         if typed.len() > 32 {

@@ -44,9 +44,7 @@ use webhook::WebhookError;
 
 /// The routes of the one-time check.
 pub(crate) fn routes(plane: &Arc<Plane>) -> Router<Arc<Plane>> {
-    let by_cookie = Router::new()
-        .route("/verify/start", post(routes::start))
-        .route("/verify/officer", post(routes::vouch));
+    let by_cookie = Router::new().route("/verify/start", post(routes::start));
     // The way back from the vendor is a navigation from its site; it reads nothing and does nothing.
     let open = Router::new()
         .route("/verify/return", get(routes::back))

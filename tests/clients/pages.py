@@ -1,4 +1,4 @@
-"""Clicks through the portal as Ada in a real browser and prints what was wrong as JSON.
+"""Clicks through the portal as Ada, and as Bob with two officers, in a real browser and prints what was wrong as JSON.
 
 usage: pages.py BASE_URL FOLDER on|off
 
@@ -31,28 +31,33 @@ def main():
             executable_path=os.environ["BAUTA_TEST_CHROMIUM"], args=["--no-sandbox"]
         )
         for scheme, size in VISITS[scripts]:
-            width, height = SIZES[size]
-            context = browser.new_context(
-                viewport={"width": width, "height": height},
-                color_scheme=scheme,
-                java_script_enabled=scripts == "on",
-                reduced_motion="reduce",
-                locale="en-GB",
-            )
-            context.set_default_timeout(10_000)
-            Visit(context, f"{scheme}-{size}-scripts-{scripts}").all()
-            context.close()
+            Visit(lambda: fresh(browser, scheme, size), f"{scheme}-{size}-scripts-{scripts}").all()
         version = browser.version
         browser.close()
     json.dump({"browser": version, "pages": pages, "wrong": wrong}, sys.stdout)
 
 
+def fresh(browser, scheme, size):
+    """A browser that nobody has used yet."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        java_script_enabled=scripts == "on",
+        reduced_motion="reduce",
+        locale="en-GB",
+    )
+    context.set_default_timeout(10_000)
+    return context
+
+
 class Visit:
     """One person at one browser."""
 
-    def __init__(self, context, name):
-        self.name, self.step = name, "begin"
-        self.page = context.new_page()
+    def __init__(self, fresh, name, who="Ada"):
+        self.fresh, self.name, self.who, self.step = fresh, name, who, "begin"
+        self.context = fresh()
+        self.page = self.context.new_page()
         self.page.on("console", self.heard)
         self.page.on("pageerror", lambda error: self.say(f"script: {error}"))
         self.page.on("response", self.answered)
@@ -64,9 +69,11 @@ class Visit:
         self.verify()
         self.tokens()
         self.device()
+        self.in_person()
         self.privacy()
         self.lost()
         self.sign_out()
+        self.context.close()
 
     def signed_out(self):
         self.go("/")
@@ -78,10 +85,14 @@ class Visit:
         self.expect(skip.bounding_box()["x"] >= 0, "the skip link stays hidden")
 
     def sign_in(self):
-        self.click("link", "Sign in")
-        self.page.get_by_role("button", name="Sign in as Ada").click()
-        self.at("/")
+        self.enter()
         self.see("overview-before")
+
+    def enter(self):
+        self.go("/")
+        self.click("link", "Sign in")
+        self.page.get_by_role("button", name=f"Sign in as {self.who}").click()
+        self.at("/")
 
     def verify(self):
         self.go("/verify")
@@ -150,6 +161,67 @@ class Visit:
         }
         given = self.post("/oauth/token", grant)
         self.expect("access_token" in given, f"the device got {sorted(given)}")
+
+    def in_person(self):
+        """Bob has two officers vouch for him, each at a browser of their own."""
+        with self.allowed(403):
+            self.go("/officer")
+            self.see("officer-refused")
+        bob, carol, dave = (Visit(self.fresh, self.name, who) for who in ("Bob", "Carol", "Dave"))
+        for person in (bob, carol, dave):
+            person.enter()
+        bob.go("/verify")
+        bob.click("link", "Verify in person")
+        bob.at("/verify/in-person")
+        bob.see("in-person")
+        bob.page.get_by_role("button", name="Show my code").click()
+        bob.see("in-person-code")
+        code = bob.page.locator("#meeting-code [aria-hidden]").inner_text()
+        # What a screen reader says are the same letters, one by one.
+        heard = bob.page.locator("#meeting-code .unseen").inner_text()
+        bob.expect(heard.replace(" ", "").replace(",", "-") == code, f"{heard} is read for {code}")
+        carol.see("overview-officer")
+        carol.click("link", "Vouch for a colleague")
+        carol.see("officer")
+        with carol.allowed(400):
+            carol.types("BBBB-BBBB")
+            carol.see("officer-wrong")
+        carol.types(code.lower())
+        carol.see("officer-ask")
+        # Without the box the browser itself holds her word back.
+        carol.press("Give my word")
+        carol.expect(carol.page.locator("h1").inner_text() == "What your word says", "no box was needed")
+        carol.page.get_by_role("checkbox").check()
+        carol.press("Give my word")
+        carol.see("officer-first")
+        bob.go("/verify/in-person")
+        bob.see("in-person-one")
+        bob.expect("1 of 2" in bob.page.content(), "the first word is not shown")
+        dave.go("/officer")
+        dave.types(code)
+        # All of it by keyboard.
+        dave.page.get_by_role("checkbox").focus()
+        dave.page.keyboard.press("Space")
+        dave.page.keyboard.press("Tab")
+        with dave.page.expect_navigation():
+            dave.page.keyboard.press("Enter")
+        dave.see("officer-second")
+        dave.expect(dave.text("h1") == "They are verified", dave.text("h1"))
+        bob.go("/verify/in-person")
+        bob.see("in-person-two")
+        bob.expect("2 of 2" in bob.page.content(), "the second word is not shown")
+        bob.go("/")
+        bob.expect(bob.text("h1").startswith("Verified until"), bob.text("h1"))
+        for person in (bob, carol, dave):
+            person.context.close()
+
+    def types(self, code):
+        self.page.locator("#code").fill(code)
+        self.press("Continue")
+
+    def press(self, name):
+        self.page.get_by_role("button", name=name).click()
+        self.page.wait_for_load_state()
 
     def privacy(self):
         self.click("link", "Privacy")

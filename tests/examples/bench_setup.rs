@@ -85,11 +85,11 @@ fn loosen(config: &Path) -> anyhow::Result<()> {
 async fn token(scene: &Scene) -> anyhow::Result<String> {
     let mut ada = Member::new(scene, "Ada");
     ada.sign_in().await?;
-    let number = ada.number().await?;
+    let code = ada.meeting_code().await?;
     for name in ["Carol", "Dave"] {
         let mut officer = Member::new(scene, name);
         officer.sign_in().await?;
-        officer.vouch_for(&number).await?;
+        officer.vouch_for(&code).await?;
     }
     ada.labelled_token("frontier", "bench", 30).await
 }

@@ -56,11 +56,11 @@ async fn signs_in(alg: &str, kid: &str) {
     bob.verify(Decision::Approve).await.unwrap();
     assert!(bob.device_token("frontier").await.is_err());
     // Roles come from groups, too: Carol is an officer and may vouch, Alice is none.
-    let number = bob.number().await.unwrap();
+    let code = bob.meeting_code().await.unwrap();
     let mut carol = office.member();
     office.sign_in(&mut carol, "carol").await;
-    carol.vouch_for(&number).await.unwrap();
-    assert!(alice.vouch_for(&number).await.is_err());
+    carol.vouch_for(&code).await.unwrap();
+    assert!(alice.vouch_for(&code).await.is_err());
     // The same person is the same member, whatever browser she comes with.
     let (first, mut again) = (alice.number().await.unwrap(), office.member());
     office.sign_in(&mut again, "alice").await;

@@ -38,11 +38,11 @@ async fn sto_06_kill_9_loses_nothing_that_was_acknowledged() {
     let mut server = Some(serve(&config, &scene).await);
     let mut ada = Member::new(&scene, "Ada");
     ada.sign_in().await.unwrap();
-    let number = ada.number().await.unwrap();
+    let code = ada.meeting_code().await.unwrap();
     for name in ["Carol", "Dave"] {
         let mut officer = Member::new(&scene, name);
         officer.sign_in().await.unwrap();
-        officer.vouch_for(&number).await.unwrap();
+        officer.vouch_for(&code).await.unwrap();
     }
     let token = ada.labelled_token("frontier", "load", 30).await.unwrap();
     let load = Load::new(&scene, token);

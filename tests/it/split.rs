@@ -206,11 +206,11 @@ impl Split {
     async fn token_of_ada(&self) -> String {
         let mut ada = Member::new(&self.scene, "Ada");
         ada.sign_in().await.unwrap();
-        let number = ada.number().await.unwrap();
+        let code = ada.meeting_code().await.unwrap();
         for name in ["Carol", "Dave"] {
             let mut officer = Member::new(&self.scene, name);
             officer.sign_in().await.unwrap();
-            officer.vouch_for(&number).await.unwrap();
+            officer.vouch_for(&code).await.unwrap();
         }
         ada.device_token("frontier").await.unwrap().access
     }

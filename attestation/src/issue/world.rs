@@ -125,14 +125,15 @@ impl World {
 
     /// Somebody who signs in and was never verified.
     pub(crate) async fn stranger(&self) -> Ada {
+        self.browser(&[]).await
+    }
+
+    /// Somebody with these roles at a browser.
+    pub(crate) async fn browser(&self, roles: &[Role]) -> Ada {
         let id = MemberId::random(&*self.plane.randomness);
         let cookie = Plain::generate(&*self.plane.randomness);
-        self.sign_in(
-            id,
-            Lookup(*cookie.hash(self.plane.keys.secrets()).as_bytes()),
-            &[],
-        )
-        .await;
+        let session = Lookup(*cookie.hash(self.plane.keys.secrets()).as_bytes());
+        self.sign_in(id, session, roles).await;
         Ada { id, cookie }
     }
 

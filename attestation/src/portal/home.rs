@@ -12,7 +12,7 @@ use crate::{
     config::{DeviceFlow, ScopeRule},
     login::SignedInMember,
     member::Standing,
-    ports::people::VerificationState,
+    ports::{Role, people::VerificationState},
 };
 
 pub(super) async fn page(
@@ -51,6 +51,7 @@ fn home(plane: &Plane, standing: &Standing) -> view::Home {
         scopes: scopes.map(|rule| scope(plane, rule, standing)).collect(),
         public_url: plane.origin(),
         device: plane.settings.oauth.device != DeviceFlow::Off,
+        officer: plane.officers_vouch() && standing.roles.contains(&Role::Officer),
     }
 }
 

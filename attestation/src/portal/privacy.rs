@@ -20,6 +20,7 @@ use crate::{
         MemberId,
         grants::{Held, HeldFor, KeptGrant},
     },
+    verify::officer::CODE_SECONDS,
 };
 
 pub(super) async fn page(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
@@ -41,6 +42,7 @@ async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, Stor
         groups.push(account(plane, member.member, standing));
         groups.push(attestation(standing));
         groups.push(evidence(standing));
+        groups.extend(meetings(plane, standing));
     }
     groups.push(session(member));
     groups.push(tokens(plane, &grants));
@@ -143,6 +145,34 @@ fn evidence(standing: &Standing) -> Group {
             "Images and document data are at the vendor only, and only until this says confirmed."
                 .to_owned(),
     }
+}
+
+/// What waits for a second officer.
+fn meetings(plane: &Plane, standing: &Standing) -> Option<Group> {
+    let config = plane.officer.as_ref()?;
+    let within = words::span(config.second_within.as_seconds());
+    Some(Group {
+        title: "Officers who vouch in person",
+        facts: vec![
+            Fact::new(
+                "For you",
+                format!(
+                    "{} of 2; each as the officer’s random number and the time",
+                    standing.vouched
+                ),
+            ),
+            Fact::new(
+                "By you",
+                "if you are an officer: whom you vouched for, by random number, while it waits; and \
+                 when you typed a wrong code, for an hour",
+            ),
+            Fact::new("Your code", "a keyed hash of the newest one you were shown"),
+        ],
+        gone: format!(
+            "A word that waits goes after {within}, or with the second one. A code goes after {}.",
+            words::span(CODE_SECONDS)
+        ),
+    })
 }
 
 fn session(member: &SignedInMember) -> Group {

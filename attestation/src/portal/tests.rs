@@ -2,9 +2,12 @@ use askama::Template;
 use zeroize::Zeroizing;
 
 use super::view::{
-    Authorize, Choice, Device, DeviceAsk, Fact, Field, Frame, Grant, Group, Home, Link, Made,
-    Message, Privacy, Scope, Snippet, Tokens, Verify, Waiting, Way, Welcome,
+    Authorize, Choice, Device, DeviceAsk, Fact, Field, Frame, Grant, Group, Home, InPerson, Link,
+    Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Verify, Waiting,
+    Way, Welcome,
 };
+
+mod officers;
 
 /// Every page, with `text` wherever a page shows something that was not written here.
 fn pages(text: &str) -> Vec<(&'static str, String)> {
@@ -45,6 +48,41 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 }],
                 public_url: s(),
                 device: true,
+                officer: true,
+            }),
+        ),
+        (
+            "in_person",
+            render(&InPerson {
+                frame: frame(),
+                heading: "Have two officers vouch for you",
+                vouched: 1,
+                within: s(),
+                code: Some(Spelled {
+                    code: s(),
+                    letters: s(),
+                }),
+                lasts: s(),
+                attest: vec!["You are 18 or older"],
+                keeps: vec!["Our signature"],
+            }),
+        ),
+        (
+            "officer",
+            render(&Officer {
+                frame: frame(),
+                problem: Some("A code is eight letters"),
+            }),
+        ),
+        (
+            "officer_ask",
+            render(&OfficerAsk {
+                frame: frame(),
+                code: s(),
+                attest: vec![s()],
+                holds: s(),
+                notice: "2026-11-01",
+                problem: Some("Tick the box"),
             }),
         ),
         (

@@ -66,6 +66,7 @@ pub(crate) struct Home {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) public_url: String,
     pub(crate) device: bool,
+    pub(crate) officer: bool,
 }
 
 /// A scope and whether it is open.
@@ -112,6 +113,46 @@ pub(crate) struct Waiting {
     pub(crate) done: bool,
     pub(crate) still: bool,
     pub(crate) next: Link,
+}
+
+/// What a member shows to officers, and how far it is.
+#[derive(Template)]
+#[template(path = "in_person.html")]
+pub(crate) struct InPerson {
+    pub(crate) frame: Frame,
+    pub(crate) heading: &'static str,
+    pub(crate) vouched: u32,
+    pub(crate) within: String,
+    pub(crate) code: Option<Spelled>,
+    pub(crate) lasts: String,
+    pub(crate) attest: Vec<&'static str>,
+    pub(crate) keeps: Vec<&'static str>,
+}
+
+/// A code, for the eye and for the ear.
+pub(crate) struct Spelled {
+    pub(crate) code: String,
+    pub(crate) letters: String,
+}
+
+/// Where an officer types a code.
+#[derive(Template)]
+#[template(path = "officer.html")]
+pub(crate) struct Officer {
+    pub(crate) frame: Frame,
+    pub(crate) problem: Option<&'static str>,
+}
+
+/// What an officer's word says.
+#[derive(Template)]
+#[template(path = "officer_ask.html")]
+pub(crate) struct OfficerAsk {
+    pub(crate) frame: Frame,
+    pub(crate) code: String,
+    pub(crate) attest: Vec<String>,
+    pub(crate) holds: String,
+    pub(crate) notice: &'static str,
+    pub(crate) problem: Option<&'static str>,
 }
 
 /// Tokens in force and a form for a new one.

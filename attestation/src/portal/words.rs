@@ -61,6 +61,29 @@ pub(crate) const fn predicate(predicate: Predicate) -> &'static str {
     }
 }
 
+/// What an officer says of the person before them.
+pub(crate) const fn attested(predicate: Predicate) -> &'static str {
+    match predicate {
+        Predicate::PersonVerified => "They are a real person, and this is their own account",
+        Predicate::AgeOver18 => "They are 18 or older",
+        Predicate::DocumentUnexpired => "They showed a document, and it has not expired",
+        Predicate::LivenessChecked => "They are here in person, and the document is theirs",
+        Predicate::SanctionsClear => "Your organisation did not find them on sanctions lists",
+    }
+}
+
+/// `30 minutes`, `7 days`: the largest unit that fits evenly.
+pub(crate) fn span(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        s if s >= 86_400 && s % 86_400 == 0 => (s / 86_400, "day"),
+        s if s >= 3_600 && s % 3_600 == 0 => (s / 3_600, "hour"),
+        s if s >= 60 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{s}")
+}
+
 fn month_name(month: u8) -> &'static str {
     const NAMES: [&str; 12] = [
         "January",

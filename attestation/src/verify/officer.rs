@@ -1,15 +1,19 @@
 //! Two officers who know a person vouch for it, in person.
 //!
 //! For those who cannot or will not show a document to a vendor. Neither officer may be the member,
-//! and the second must be another than the first.
+//! and the second must be another than the first. The member shows a code on its own page; an
+//! officer who was not told it has nobody to vouch for.
+
+use bauta_audit::store::StoreError;
 
 use crate::{
     Plane,
     login::SignedInMember,
     ports::{
-        MemberId, Role,
-        people::{Vouch, Vouched},
+        Lookup, MemberId, Role,
+        people::{Meeting, MeetingCode, Met, Vouch, Vouched},
     },
+    user_code::UserCode,
 };
 
 use super::VerifyError;
@@ -35,6 +39,49 @@ impl Plane {
     #[must_use]
     pub const fn officers_vouch(&self) -> bool {
         self.officer.is_some()
+    }
+
+    /// A fresh code for `member` to show to officers, in place of the one before. `None` for a
+    /// member that may not go on.
+    ///
+    /// # Errors
+    ///
+    /// When it may not have been kept.
+    pub(crate) async fn meeting_code(
+        &self,
+        member: MemberId,
+    ) -> Result<Option<UserCode>, StoreError> {
+        let code = UserCode::random(&*self.randomness);
+        let shown = MeetingCode {
+            member,
+            code: self.meeting(&code),
+            expires_at: self.clock.now().plus_seconds(CODE_SECONDS),
+        };
+        let kept = self.store.show_code(&shown).await?;
+        Ok(kept.then_some(code))
+    }
+
+    /// Whose code `officer` was told.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    pub(crate) async fn meet(&self, officer: MemberId, code: &UserCode) -> Result<Met, StoreError> {
+        let now = self.clock.now();
+        let meeting = Meeting {
+            code: self.meeting(code),
+            officer,
+            now,
+            since: now.plus_seconds(-WINDOW),
+            at_most: AT_MOST,
+        };
+        self.store.meet(&meeting).await
+    }
+
+    /// A code of a device is not found by this, nor the other way round.
+    fn meeting(&self, code: &UserCode) -> Lookup {
+        self.keys
+            .lookup("bauta/meeting-code/v1", &[code.as_bytes()])
     }
 
     /// Takes the word of `officer` for `member`.
@@ -77,3 +124,9 @@ impl Plane {
         })
     }
 }
+
+/// How long a code is shown for: both officers may use it.
+pub(crate) const CODE_SECONDS: i64 = 1_800;
+const WINDOW: i64 = 600;
+/// Wrong codes of one officer in that time.
+const AT_MOST: i64 = 10;

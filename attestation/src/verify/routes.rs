@@ -14,12 +14,11 @@ use axum::{
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Taken, VerifyError, officer::Word, persona};
+use super::{Taken, VerifyError, persona};
 use crate::{
     Plane,
     http::{Refusal, chain},
     login::{SignedInMember, see_other},
-    ports::MemberId,
 };
 
 #[derive(Deserialize)]
@@ -53,39 +52,6 @@ pub(super) async fn start(
                 "no verification began"
             );
             refusal.answer(&headers)
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VouchFor {
-    member: String,
-}
-
-/// Takes an officer's word.
-pub(super) async fn vouch(
-    State(plane): State<Arc<Plane>>,
-    officer: SignedInMember,
-    headers: HeaderMap,
-    form: Result<Form<VouchFor>, FormRejection>,
-) -> Response {
-    let member = form
-        .ok()
-        .and_then(|Form(form)| MemberId::parse(&form.member));
-    let Some(member) = member else {
-        return NO_MEMBER.answer(&headers);
-    };
-    match plane.vouch(&officer, member).await {
-        Ok(Word::First | Word::Again | Word::Granted) => see_other("/", []),
-        Ok(Word::Refused) => NOT_AN_OFFICER.answer(&headers),
-        Ok(Word::NoMember) => NO_MEMBER.answer(&headers),
-        Err(error) => {
-            tracing::error!(
-                error = chain(&error),
-                "an officer's word could not be taken"
-            );
-            Refusal::unavailable().answer(&headers)
         }
     }
 }
@@ -182,20 +148,6 @@ const fn refusal(error: &VerifyError) -> Refusal {
         _ => Refusal::unavailable(),
     }
 }
-
-const NOT_AN_OFFICER: Refusal = Refusal::new(
-    StatusCode::FORBIDDEN,
-    "role_required",
-    "Only a compliance officer may vouch, and never for themselves.",
-    "Ask another officer.",
-);
-
-const NO_MEMBER: Refusal = Refusal::new(
-    StatusCode::NOT_FOUND,
-    "no_member",
-    "There is no such member.",
-    "Check the member's id on the page where you found it.",
-);
 
 /// 1 MiB.
 const LONGEST: usize = 1024 * 1024;

@@ -134,14 +134,38 @@ impl<'a> Member<'a> {
             .context("/privacy shows no number")
     }
 
-    /// Says, as an officer, that this member was seen in person with a document.
+    /// The code that the member's page shows, to be told to an officer in person.
+    ///
+    /// # Errors
+    ///
+    /// When the page shows none.
+    pub async fn meeting_code(&mut self) -> anyhow::Result<String> {
+        let page = self.at("/verify/in-person");
+        let page = good(self.browser.submit(&page, &[]).await?)?;
+        let shown = page.body.split_once("id=\"meeting-code\"");
+        let (_, shown) = shown.context("/verify/in-person shows no code")?;
+        let code = shown.split(['<', '>']).map(str::trim);
+        let code = code.into_iter().find(|text| text.len() == CODE_LETTERS);
+        code.map(str::to_owned)
+            .context("/verify/in-person shows no code")
+    }
+
+    /// Says, as an officer, that whoever told this code was seen in person with a document.
     ///
     /// # Errors
     ///
     /// When the server refuses the officer's word.
-    pub async fn vouch_for(&mut self, number: &str) -> anyhow::Result<()> {
-        let page = self.at("/verify/officer");
-        good(self.browser.submit(&page, &[("member", number)]).await?).map(drop)
+    pub async fn vouch_for(&mut self, code: &str) -> anyhow::Result<()> {
+        let page = self.at("/officer");
+        let page = good(self.browser.submit(&page, &[("code", code)]).await?)?;
+        let notice = hidden(&page.body, "notice_version").context("/officer asks for no word")?;
+        let word = [
+            ("code", code),
+            ("notice_version", notice.as_str()),
+            ("seen", "yes"),
+        ];
+        let page = self.at("/officer/vouch");
+        good(self.browser.submit(&page, &word).await?).map(drop)
     }
 
     /// Signs a terminal in with a code (RFC 8628), and allows it in the browser.
@@ -267,3 +291,6 @@ fn hidden(page: &str, name: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
     rest.split_once('"').map(|(value, _)| value.to_owned())
 }
+
+/// `XXXX-XXXX`.
+const CODE_LETTERS: usize = 9;
