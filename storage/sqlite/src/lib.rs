@@ -137,7 +137,7 @@ impl Database {
         private(file)?;
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options(file, synchronous))
+            .connect_with(options(file, synchronous).pragma("cache_size", WRITER_CACHE))
             .await?;
         assert_fixed_version(&writer).await?;
         schema.run(&writer).await?;
@@ -224,5 +224,9 @@ fn private(path: &Path) -> io::Result<()> {
         .open(path)
         .map(drop)
 }
+
+/// Sixteen MiB, used when there is so much to write: a transaction that does not fit spills pages
+/// into the write-ahead log and writes them again.
+const WRITER_CACHE: &str = "-16384";
 
 const FIXED: [u32; 3] = [3, 51, 3];
