@@ -6,7 +6,7 @@
 //! all the requests of a minute that were turned away for one reason.
 
 use bauta_audit::{
-    canonical::{self, CanonicalError},
+    canonical::{self, CanonicalError, Object},
     export::Disclosure,
 };
 use bauta_token::{
@@ -119,11 +119,19 @@ impl Batch {
     ///
     /// When the row has no canonical text.
     pub fn intent(&mut self, row: &Row) -> Result<(), CanonicalError> {
-        let mut event = about(row, "request.intent", row.started_at);
-        let targets: Vec<&str> = row.targets.split(' ').collect();
-        event.insert("targets".to_owned(), json!(targets));
-        event.insert("held_micro_usd".to_owned(), json!(row.held));
-        put(&mut event, "gate", row.gate.as_deref());
+        let mut event = Object::default();
+        event
+            .text("at", &row.started_at.to_string())
+            .text("dialect", &row.dialect)
+            .maybe_text("gate", row.gate.as_deref())
+            .number("held_micro_usd", row.held)
+            .text("model", &row.model)
+            .text("pseudonym", &row.grant)
+            .text("request", &row.id.to_string())
+            .text("route", &row.route)
+            .text("scope", &row.scope)
+            .texts("targets", row.targets.split(' '))
+            .text("type", "request.intent");
         self.push(event)
     }
 
@@ -139,21 +147,37 @@ impl Batch {
         if ended.outcome == Outcome::Refused.as_str() {
             return self.refused(row, ended);
         }
-        let mut event = about(row, "request.outcome", ended.at);
-        event.insert("outcome".to_owned(), json!(ended.outcome));
-        event.insert(
-            "charged_micro_usd".to_owned(),
-            json!(ended.charged.unwrap_or(0)),
-        );
-        put(&mut event, "status", ended.status);
-        put(&mut event, "upstream", ended.upstream.as_deref());
-        put(&mut event, "served_model", ended.served_model.as_deref());
+        let mut event = Object::default();
+        event.text("at", &ended.at.to_string());
         if let Some(tokens) = ended.tokens {
-            event.insert("input_tokens".to_owned(), json!(tokens.input));
-            event.insert("output_tokens".to_owned(), json!(tokens.output));
-            event.insert("cache_read_tokens".to_owned(), json!(tokens.cache_read));
-            event.insert("cache_write_tokens".to_owned(), json!(tokens.cache_write));
+            event
+                .number("cache_read_tokens", tokens.cache_read)
+                .number("cache_write_tokens", tokens.cache_write);
         }
+        event
+            .number("charged_micro_usd", ended.charged.unwrap_or(0))
+            .text("dialect", &row.dialect);
+        if let Some(tokens) = ended.tokens {
+            event.number("input_tokens", tokens.input);
+        }
+        event
+            .text("model", &row.model)
+            .text("outcome", &ended.outcome);
+        if let Some(tokens) = ended.tokens {
+            event.number("output_tokens", tokens.output);
+        }
+        event
+            .text("pseudonym", &row.grant)
+            .text("request", &row.id.to_string())
+            .text("route", &row.route)
+            .text("scope", &row.scope)
+            .maybe_text("served_model", ended.served_model.as_deref());
+        if let Some(status) = ended.status {
+            event.number("status", status);
+        }
+        event
+            .text("type", "request.outcome")
+            .maybe_text("upstream", ended.upstream.as_deref());
         self.push(event)
     }
 
@@ -168,9 +192,12 @@ impl Batch {
         reason: &str,
         count: i64,
     ) -> Result<(), CanonicalError> {
-        let mut event = head("requests.turned_away", minute);
-        event.insert("reason".to_owned(), json!(reason));
-        event.insert("count".to_owned(), json!(count));
+        let mut event = Object::default();
+        event
+            .text("at", &minute.to_string())
+            .number("count", count)
+            .text("reason", reason)
+            .text("type", "requests.turned_away");
         self.push(event)
     }
 
@@ -198,29 +225,27 @@ impl Batch {
     }
 
     fn refused(&mut self, row: &Row, ended: &Ended) -> Result<(), CanonicalError> {
-        let mut event = about(row, "request.refused", ended.at);
-        put(&mut event, "reason", ended.reason.as_deref());
-        put(&mut event, "status", ended.status);
+        let mut event = Object::default();
+        event
+            .text("at", &ended.at.to_string())
+            .text("dialect", &row.dialect)
+            .text("model", &row.model)
+            .text("pseudonym", &row.grant)
+            .maybe_text("reason", ended.reason.as_deref())
+            .text("request", &row.id.to_string())
+            .text("route", &row.route)
+            .text("scope", &row.scope);
+        if let Some(status) = ended.status {
+            event.number("status", status);
+        }
+        event.text("type", "request.refused");
         self.push(event)
     }
 
-    fn push(&mut self, event: Map<String, Value>) -> Result<(), CanonicalError> {
-        self.events
-            .push(canonical::to_string(&Value::Object(event))?);
+    fn push(&mut self, event: Object) -> Result<(), CanonicalError> {
+        self.events.push(event.finish()?);
         Ok(())
     }
-}
-
-/// What every event about a request says.
-fn about(row: &Row, kind: &str, at: UnixMillis) -> Map<String, Value> {
-    let mut event = head(kind, at);
-    event.insert("request".to_owned(), json!(row.id.to_string()));
-    event.insert("pseudonym".to_owned(), json!(row.grant));
-    event.insert("scope".to_owned(), json!(row.scope));
-    event.insert("dialect".to_owned(), json!(row.dialect));
-    event.insert("route".to_owned(), json!(row.route));
-    event.insert("model".to_owned(), json!(row.model));
-    event
 }
 
 fn head(kind: &str, at: UnixMillis) -> Map<String, Value> {
@@ -228,12 +253,6 @@ fn head(kind: &str, at: UnixMillis) -> Map<String, Value> {
     event.insert("type".to_owned(), json!(kind));
     event.insert("at".to_owned(), json!(at.to_string()));
     event
-}
-
-fn put<T: Into<Value>>(event: &mut Map<String, Value>, key: &str, value: Option<T>) {
-    if let Some(value) = value {
-        event.insert(key.to_owned(), value.into());
-    }
 }
 
 fn draw(key: &hmac::Key, label: &[u8], n: u64) -> [u8; 32] {

@@ -8,6 +8,10 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+mod object;
+
+pub use object::Object;
+
 /// The canonical text of `value`.
 ///
 /// # Errors
