@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::{
     Plane,
     attest::{
-        AttestError,
+        AttestError, Record,
         evidence::{Evidence, Status},
     },
     config::{Environment, Span, VendorEnvironment},
@@ -29,7 +29,7 @@ use crate::{
     http::guard,
     ports::{
         Lookup, MemberId, VerificationId,
-        people::{Decided, Decision, VerificationRow, VerificationState},
+        people::{Decided, Decision, NewAttestation, VerificationRow, VerificationState},
     },
 };
 
@@ -296,15 +296,47 @@ impl Plane {
             grant,
             events,
         };
+        let loses = match &decision.grant {
+            Some(grant) => self.loses_a_gate(row.member, grant, now).await?,
+            None => false,
+        };
+        if loses {
+            // First as well, and idempotent: a crash after the decision leaves nothing that was open.
+            self.end_grants(row.member, GATE_LOST).await?;
+        }
         let decided = self.store.decide(&decision).await?;
         if decided == Decided::Written {
             self.metrics.verified(outcome);
+            // Second: from here on nothing is issued on the attestation, so that none slips in.
             if taken_back {
-                // Second: from here on nothing is issued on the attestation, so that none slips in.
                 self.end_grants(row.member, REVOKED).await?;
+            } else if loses {
+                self.end_grants(row.member, GATE_LOST).await?;
             }
         }
         Ok(decided)
+    }
+
+    /// Whether `grant` leaves shut what the attestation that counts now opens. Tokens say which gates
+    /// they open, so those that were issued on the old one have to end.
+    async fn loses_a_gate(
+        &self,
+        member: MemberId,
+        grant: &NewAttestation,
+        now: UnixMillis,
+    ) -> Result<bool, VerifyError> {
+        let Some(row) = self.store.standing(member).await? else {
+            return Ok(false);
+        };
+        let Ok((_, old)) = self.attested(&row, now) else {
+            return Ok(false);
+        };
+        let new = Record::open(&grant.row, self.keys.attestation_public())?;
+        let opened = self.gates(&new, now);
+        Ok(self
+            .gates(&old, now)
+            .iter()
+            .any(|gate| !opened.contains(gate)))
     }
 
     /// Ends the grants of a member that nothing is attested of, any more.
@@ -398,6 +430,7 @@ const fn cell(id: &VerificationId) -> Place<'_> {
 
 /// Why grants ended, as the log says it.
 const REVOKED: &str = "verification_revoked";
+const GATE_LOST: &str = "gate_lost";
 /// A webhook and its repetition may collide; more than that do not.
 const RACES: u8 = 4;
 

@@ -16,7 +16,7 @@ use crate::{
     user_code::UserCode,
 };
 
-use super::VerifyError;
+use super::{GATE_LOST, VerifyError};
 
 /// What an officer's word came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,6 +102,7 @@ impl Plane {
         }
         let now = self.clock.now();
         let attested = self.attest_vouched(config, member, now)?;
+        let loses = self.loses_a_gate(member, &attested.grant, now).await?;
         let vouch = Vouch {
             member,
             officer: officer.member,
@@ -114,6 +115,9 @@ impl Plane {
         let vouched = self.store.vouch(&vouch).await?;
         if vouched == Vouched::Granted {
             self.metrics.verified("vouched");
+            if loses {
+                self.end_grants(member, GATE_LOST).await?;
+            }
         }
         Ok(match vouched {
             Vouched::First => Word::First,

@@ -119,6 +119,13 @@ impl Desk {
             .unwrap()
     }
 
+    async fn takes_a_token(&self) {
+        let plane = &self.world.plane;
+        let qualified = plane.qualify(self.ada.id, &name("frontier")).await.unwrap();
+        let ask = crate::issue::Ask::sign_in(crate::issue::ClientKind::Cli);
+        plane.issue(qualified, ask).await.unwrap();
+    }
+
     async fn is_verified(&self) -> bool {
         self.standing().await.verified.is_some()
     }
@@ -553,14 +560,7 @@ async fn a_late_declined_after_approved_revokes_and_ends_every_token() {
     let desk = Desk::new().await;
     let inquiry = desk.begin().await;
     desk.decides(&inquiry, "approved", 60).await;
-    let qualified = desk
-        .world
-        .plane
-        .qualify(desk.ada.id, &name("frontier"))
-        .await
-        .unwrap();
-    let ask = crate::issue::Ask::sign_in(crate::issue::ClientKind::Cli);
-    desk.world.plane.issue(qualified, ask).await.unwrap();
+    desk.takes_a_token().await;
     assert_eq!(desk.world.plane.grants(desk.ada.id).await.unwrap().len(), 1);
 
     let reply = desk.decides(&inquiry, "declined", 120).await;
@@ -778,6 +778,53 @@ async fn a_minor_is_verified_and_the_gate_stays_closed() {
         "a missing gate closes gated models, not the door"
     );
     assert_eq!(desk.standing().await.gates[0].result, Truth::False);
+}
+
+#[tokio::test]
+async fn gat_07_what_a_lost_gate_opened_ends_and_what_still_holds_goes_on() {
+    for (birthdate, left) in [("1985-01-01", 1), ("2012-01-01", 0)] {
+        let desk = Desk::new().await;
+        let first = desk.begin().await;
+        desk.decides(&first, "approved", 60).await;
+        desk.takes_a_token().await;
+
+        let again = desk.begin().await;
+        desk.persona.set(&again, |inquiry| {
+            inquiry.document["birthdate"] = json!(birthdate);
+        });
+        desk.decides(&again, "approved", 120).await;
+
+        let grants = desk.world.plane.grants(desk.ada.id).await.unwrap();
+        assert!(desk.is_verified().await);
+        assert_eq!(grants.len(), left, "born on {birthdate}");
+    }
+}
+
+#[tokio::test]
+async fn gat_07_what_officers_do_not_attest_ends_what_the_vendor_had_opened() {
+    let desk = Desk::with(|settings| {
+        settings
+            .verifiers
+            .push(VerifierConfig::Officer(OfficerConfig {
+                predicates: vec![Predicate::PersonVerified],
+                assesses: Vec::new(),
+                valid_for: Span::seconds(365 * 86_400),
+                second_within: Span::seconds(7 * 86_400),
+            }));
+    })
+    .await;
+    let inquiry = desk.begin().await;
+    desk.decides(&inquiry, "approved", 60).await;
+    desk.takes_a_token().await;
+    let plane = &desk.world.plane;
+
+    for word in [Word::First, Word::Granted] {
+        assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 1);
+        let officer = officer(desk.world.officer().await, &[Role::Officer]);
+        assert_eq!(plane.vouch(&officer, desk.ada.id).await.unwrap(), word);
+    }
+
+    assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 0);
 }
 
 #[tokio::test]
