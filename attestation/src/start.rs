@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Parts, Plane,
-    config::{OfficerConfig, SecretText, SettingsError, VerifierConfig},
+    config::{Environment, OfficerConfig, SecretText, SettingsError, VerifierConfig},
     keys::{self, KeyError, KeyRing, Keys},
     login::discovery::Discovery,
     ports::{Lookup, Store, people::PolicyRow},
@@ -36,6 +36,13 @@ pub enum StartError {
     /// Storage gave no answer.
     #[error("storage gave no answer at start")]
     Store(#[from] StoreError),
+    /// Production was started on what a simulation wrote, or the reverse.
+    #[error(
+        "this database was begun by {}: what is in it would count for what it is not. Start with a \
+         new one",
+        if *.0 == Environment::Production { "`bauta dev`" } else { "a production server" }
+    )]
+    Environment(Environment),
 }
 
 impl Plane {
@@ -150,6 +157,27 @@ impl Plane {
             .map(crate::config::Span::as_seconds)
             .max()
             .unwrap_or(3_600)
+    }
+}
+
+impl Plane {
+    /// To be called before anything is served: a database belongs to the environment that it was
+    /// begun in, because tokens outlive the server that made them.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Environment`] when it was begun in the other one.
+    pub async fn claim(&self) -> Result<(), StartError> {
+        let environment = self.settings.environment;
+        let name: &[u8] = match environment {
+            Environment::Production => b"production",
+            Environment::Development => b"development",
+        };
+        let ours = self.keys.lookup("bauta/environment/v1", &[name]);
+        if self.store.fingerprint("environment", ours).await? == ours {
+            return Ok(());
+        }
+        Err(StartError::Environment(environment))
     }
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Parts, Plane, StartError,
-    config::DeviceFlow,
+    config::{DeviceFlow, Environment},
     issue::world::{NOW, World, settings},
     keys::{KeyError, KeyMaterial},
     ports::people::People,
@@ -34,8 +34,17 @@ fn key(n: u8) -> Zeroizing<[u8; 32]> {
 
 /// The same database under other key files.
 async fn reopen(world: &World, peppers: &[u8], kek: u8) -> Result<Arc<Plane>, StartError> {
+    reopen_as(world, peppers, kek, settings(DeviceFlow::Off)).await
+}
+
+async fn reopen_as(
+    world: &World,
+    peppers: &[u8],
+    kek: u8,
+    settings: crate::config::Settings,
+) -> Result<Arc<Plane>, StartError> {
     Plane::open(Parts {
-        settings: settings(DeviceFlow::Off),
+        settings,
         keys: KeyMaterial {
             peppers: peppers.iter().map(|n| key(*n)).collect(),
             kek: key(kek),
@@ -63,6 +72,24 @@ async fn cry_05_the_wrong_key_file_is_found_at_start() {
         );
     }
     assert!(reopen(&world, &[1], 2).await.is_ok());
+}
+
+#[tokio::test]
+async fn production_is_not_served_from_what_a_simulation_wrote_nor_the_reverse() {
+    let world = World::new(DeviceFlow::Off).await;
+    let simulated = reopen(&world, &[1], 2).await.unwrap();
+    let mut real = settings(DeviceFlow::Off);
+    real.environment = match real.environment {
+        Environment::Production => Environment::Development,
+        Environment::Development => Environment::Production,
+    };
+    let real = reopen_as(&world, &[1], 2, real).await.unwrap();
+
+    simulated.claim().await.unwrap();
+    let refused = real.claim().await;
+
+    assert!(matches!(refused, Err(StartError::Environment(_))));
+    simulated.claim().await.unwrap();
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ use crate::{
 pub(super) async fn identity(start: &Start<'_>) -> anyhow::Result<Arc<Plane>> {
     let url = needed(start.config.storage.identity.as_ref(), "storage.identity")?;
     let store = bauta_storage::identity(url, start.base).await?;
-    plane(start, settings(start)?, store).await
+    let plane = plane(start, settings(start)?, store).await?;
+    plane.claim().await?;
+    Ok(plane)
 }
 
 /// The same on the files of a server that may be running.
