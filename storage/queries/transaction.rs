@@ -7,7 +7,7 @@ use std::{
 };
 
 use bauta_audit::store::StoreError;
-use sqlx::Pool;
+use sqlx::{Connection, Pool};
 
 use crate::{Conn, Database, Db, dialect};
 
@@ -46,13 +46,31 @@ impl Database {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that begins")]
 async fn attempt<T: Send>(
     pool: &Pool<Db>,
     begin: &'static str,
     work: &impl Work<T>,
 ) -> sqlx::Result<T> {
-    let mut transaction = pool.begin_with(begin).await?;
+    let mut connection = pool.acquire().await?;
+    let done = within(&mut connection, begin, work).await;
+    // An error may have ended the transaction by itself, as a full disk does, and then the way back
+    // fails too: such a connection believes for ever that it is in one. A conflict is no such error.
+    if done
+        .as_ref()
+        .is_err_and(|cause| !dialect::is_conflict(cause))
+    {
+        connection.close_on_drop();
+    }
+    done
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that begins")]
+async fn within<T: Send>(
+    connection: &mut Conn,
+    begin: &'static str,
+    work: &impl Work<T>,
+) -> sqlx::Result<T> {
+    let mut transaction = connection.begin_with(begin).await?;
     let value = work(&mut transaction).await?;
     transaction.commit().await?;
     Ok(value)

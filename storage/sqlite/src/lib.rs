@@ -230,3 +230,6 @@ fn private(path: &Path) -> io::Result<()> {
 const WRITER_CACHE: &str = "-16384";
 
 const FIXED: [u32; 3] = [3, 51, 3];
+
+#[cfg(test)]
+mod tests;
