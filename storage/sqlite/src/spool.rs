@@ -9,7 +9,8 @@
 //! crash left in the spool lands when the file is opened again.
 //!
 //! A write or a sync that fails stops the spool: nobody knows what is on the disk. It goes on in a
-//! new file once all that was judged is in the tables, and until then nothing is committed.
+//! new file once all that was judged is in the tables, and until then nothing is committed. What could
+//! not be written is taken back, so that nothing is judged twice.
 
 use std::{
     mem,
@@ -32,7 +33,12 @@ use bauta_proxy::{
 };
 use bauta_token::{pseudonym::Pseudonym, units::UnixMillis};
 
-use self::{fact::Fact, landing::Landing, ledger::Ledger, segment::Segment};
+use self::{
+    fact::Fact,
+    landing::Landing,
+    ledger::{Judged, Ledger},
+    segment::Segment,
+};
 use crate::{Durability, GatewayStore, dialect};
 
 pub(crate) mod fact;
@@ -75,8 +81,7 @@ impl SpooledStore {
     /// is damaged.
     pub async fn open(database: &Path, durability: Durability) -> sqlx::Result<Self> {
         let store = GatewayStore::open(database, durability).await?;
-        let (ledger, number) = recover(&store, database).await?;
-        let segment = Segment::open(database, number, durability == Durability::Fsync)?;
+        let (ledger, number, segment) = recover(&store, database).await?;
         Ok(Self {
             store,
             database: database.to_owned(),
@@ -98,16 +103,14 @@ impl SpooledStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges and appends. Gives the file as well, for who has to wait until it is synced.
+    /// Judges and appends. Gives the file as well, for who has to wait until it is synced. After an
+    /// error nothing of the batch was judged: it may be judged again when all else has landed.
     fn append(&self, batch: &[Entry]) -> Result<(Vec<Verdict>, Arc<Segment>), StoreError> {
         let mut state = self.state();
         if state.broken || state.pending.len() > MOST_PENDING {
             return Err(StoreError::new("spool", "it has to land first"));
         }
-        let verdicts = batch.iter().map(|entry| state.judge(entry.clone()));
-        let verdicts = verdicts.collect::<Result<_, _>>();
-        let written = verdicts.and_then(|verdicts: Vec<_>| state.write().map(|()| verdicts));
-        match written {
+        match state.write(batch) {
             Ok(verdicts) => Ok((verdicts, Arc::clone(&state.segment))),
             Err(cause) => {
                 state.broken = true;
@@ -173,24 +176,35 @@ impl SpooledStore {
 }
 
 impl State {
-    /// Adds what is to be written of `entry` to the lines and to what is pending.
-    fn judge(&mut self, entry: Entry) -> std::io::Result<Verdict> {
-        let (verdict, fact) = self.ledger.judge(entry);
-        if let Some(fact) = fact {
-            let line = segment::write_line(&mut self.lines, &fact);
-            self.pending.push(fact);
-            line?;
+    /// Judges `batch` and appends what is to be written of it, or takes all of it back: a request is
+    /// judged once, and an answer that nobody got was none.
+    fn write(&mut self, batch: &[Entry]) -> std::io::Result<Vec<Verdict>> {
+        let mut verdicts = Vec::with_capacity(batch.len());
+        let mut judged = Vec::with_capacity(batch.len());
+        for entry in batch {
+            let (verdict, fact) = self.ledger.judge(entry.clone());
+            verdicts.push(verdict);
+            judged.extend(fact);
         }
-        Ok(verdict)
+        if let Err(cause) = self.append(&judged) {
+            for last in judged.into_iter().rev() {
+                self.ledger.take_back(last);
+            }
+            return Err(cause);
+        }
+        self.pending.extend(judged.into_iter().map(|it| it.fact));
+        Ok(verdicts)
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
+    fn append(&mut self, judged: &[Judged]) -> std::io::Result<()> {
+        self.lines.clear();
+        for judged in judged {
+            segment::write_line(&mut self.lines, &judged.fact)?;
+        }
         if self.lines.is_empty() {
             return Ok(());
         }
-        let written = self.segment.append(&self.lines);
-        self.lines.clear();
-        written
+        self.segment.append(&self.lines)
     }
 
     /// The number of the file to go on in, when there is a reason to.
@@ -208,7 +222,6 @@ impl State {
         self.segment = Arc::new(segment);
         self.number = number;
         self.broken = false;
-        self.lines.clear();
     }
 }
 
@@ -220,36 +233,62 @@ async fn write(store: &GatewayStore, landing: Arc<Landing>) -> Result<(), StoreE
     landed.await
 }
 
-/// The ledger as the tables and the spool have it, with the spool landed; and the number of the
-/// file to go on with.
-pub(crate) async fn recover(store: &GatewayStore, database: &Path) -> sqlx::Result<(Ledger, u32)> {
+/// The ledger as the tables and the spool have it, with the spool landed; and the file to go on with.
+pub(crate) async fn recover(
+    store: &GatewayStore,
+    database: &Path,
+) -> sqlx::Result<(Ledger, u32, Segment)> {
     let (mut ledger, landed) = store.db.read("ledger", load()).await.map_err(boxed)?;
-    let mut facts = Vec::new();
-    let mut last = landed;
-    for number in segment::numbers(database)? {
-        if number > landed {
-            let (more, torn) = segment::read(&segment::text(database, number)?)?;
-            if torn {
-                tracing::warn!(
-                    number,
-                    "the end of a file of the spool is torn, as a crash leaves it"
-                );
-            }
-            facts.extend(more);
-        }
-        last = last.max(number);
-    }
+    let numbers = segment::numbers(database)?;
+    let facts = left(database, landed, &numbers)?;
     for fact in &facts {
         ledger.replay(fact);
     }
+    let mut last = landed;
     if !facts.is_empty() {
+        last = numbers.last().copied().unwrap_or(landed);
         let landing = Landing::of(&facts, ledger.take_changed(), last);
         write(store, Arc::new(landing)).await.map_err(boxed)?;
     }
-    for number in segment::numbers(database)? {
+    for number in numbers {
         segment::delete(database, number)?;
     }
-    Ok((ledger, last.saturating_add(1)))
+    let next = last.saturating_add(1);
+    Ok((ledger, next, Segment::open(database, next, true)?))
+}
+
+/// What the files past `landed` say, in order.
+fn left(database: &Path, landed: u32, numbers: &[u32]) -> sqlx::Result<Vec<Fact>> {
+    let mut facts = Vec::new();
+    let mut expected = landed.saturating_add(1);
+    for number in numbers.iter().copied().filter(|number| *number > landed) {
+        if number != expected {
+            missing(expected);
+        }
+        let (more, torn) = segment::read(&segment::text(database, number)?)
+            .map_err(|cause| segment::damaged(database, number, &cause))?;
+        if torn {
+            tracing::warn!(
+                number,
+                "the end of a file of the spool is torn, as a crash leaves it"
+            );
+        }
+        facts.extend(more);
+        expected = number.saturating_add(1);
+    }
+    // There is always one to go on with, but beside a database that has never had a spool.
+    if landed > 0 && expected == landed.saturating_add(1) {
+        missing(expected);
+    }
+    Ok(facts)
+}
+
+/// Not a reason to stop: a backup may have been made without it, and there is no more to be had.
+fn missing(number: u32) {
+    tracing::warn!(
+        number,
+        "a file of the spool is missing: what was in it is not on record"
+    );
 }
 
 fn load() -> impl crate::transaction::Work<(Ledger, u32)> {
@@ -289,7 +328,10 @@ impl Journal for SpooledStore {
             self.land().await?;
             self.append(&batch)?
         };
-        self.sync(segment).await?;
+        if self.sync(segment).await.is_err() {
+            // Judged, and durable when it has landed.
+            self.land().await?;
+        }
         Ok(verdicts)
     }
 

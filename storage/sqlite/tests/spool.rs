@@ -7,8 +7,7 @@
 )]
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -125,21 +124,70 @@ async fn a_torn_end_is_what_nobody_was_told_of() {
 }
 
 #[tokio::test]
-async fn damage_before_a_good_line_is_not_read_past() {
+async fn a_damaged_line_is_not_read_past_and_nothing_is_deleted() {
+    let flip = |text: &mut Vec<u8>| text[30] ^= 1;
+    let last = |text: &mut Vec<u8>| {
+        let end = text.len() - 10;
+        text[end] ^= 1;
+    };
+    let windows = |text: &mut Vec<u8>| {
+        *text = String::from_utf8_lossy(text).replace('\n', "\r\n").into();
+    };
+    let other = |text: &mut Vec<u8>| {
+        text.splice(0..0, *b"00000000 {\"unheard_of\":1}\n");
+    };
+    let changes: [&Change; 4] = [&flip, &last, &windows, &other];
+    for change in changes {
+        let place = Place::new();
+        let store = place.open().await;
+        commit(&store, [begin(1, 30), begin(2, 40)]).await;
+        drop(store);
+        let file = &place.spool()[0];
+        let good = fs::read(file).unwrap();
+        let mut text = good.clone();
+        change(&mut text);
+        fs::write(file, &text).unwrap();
+
+        let opened = SpooledStore::open(&place.database, Durability::Os).await;
+        let joined = GatewayStore::join(&place.database).await;
+
+        let error = opened.err().unwrap().to_string();
+        assert!(error.contains("gateway.db-spool-1"), "{error}");
+        assert!(joined.is_err());
+        assert_eq!(fs::read(file).unwrap(), text);
+        fs::write(file, good).unwrap();
+        assert_eq!(place.open().await.standing().await, stands(70, 0));
+    }
+}
+
+#[tokio::test]
+async fn zeros_at_the_end_are_an_end_that_is_torn() {
     let place = Place::new();
     let store = place.open().await;
-    commit(&store, [begin(1, 30), begin(2, 40)]).await;
+    commit(&store, [begin(1, 30)]).await;
     drop(store);
     let file = &place.spool()[0];
     let mut text = fs::read(file).unwrap();
-    text[30] ^= 1;
+    text.extend([0; 4096]);
     fs::write(file, text).unwrap();
 
-    let Err(error) = SpooledStore::open(&place.database, Durability::Os).await else {
-        panic!("a damaged spool was read");
-    };
+    assert_eq!(place.open().await.standing().await, stands(30, 0));
+}
 
-    assert!(error.to_string().contains("damaged"), "{error}");
+#[tokio::test]
+async fn a_file_that_only_looks_like_the_spools_is_left_alone() {
+    let place = Place::new();
+    drop(place.open().await);
+    let odd = ["+99", "007", "x", ""];
+    for name in odd {
+        let file = format!("gateway.db-spool-{name}");
+        fs::write(place.folder.path().join(file), "odd").unwrap();
+    }
+
+    let store = place.open().await;
+
+    commit(&store, [begin(1, 30)]).await;
+    assert_eq!(place.spool().len(), odd.len() + 1);
 }
 
 #[tokio::test]
@@ -213,26 +261,43 @@ async fn a_spool_holds_no_more_than_the_line_says() {
 }
 
 #[tokio::test]
-async fn a_line_of_another_version_is_damage_and_not_skipped() {
+async fn sto_01_what_could_not_be_written_never_was() {
     let place = Place::new();
     let store = place.open().await;
-    commit(&store, [begin(1, 30)]).await;
-    drop(store);
-    let file = &place.spool()[0];
-    let good = fs::read(file).unwrap();
-    let mut odd = OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(file)
-        .unwrap();
-    odd.write_all(b"00000000 {\"unheard_of\":1}\n").unwrap();
-    odd.write_all(&good).unwrap();
+    commit(&store, [begin(1, 900)]).await;
+    let next = place.folder.path().join("gateway.db-spool-2");
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    store.land().await.unwrap();
 
-    assert!(
-        SpooledStore::open(&place.database, Durability::Os)
-            .await
-            .is_err()
-    );
+    // One that fits, one that does not, an end: judged, and not written.
+    for entry in [begin(2, 50), begin(3, 500), close(1, 100)] {
+        assert!(matches!(store.commit_at_once(entry), AtOnce::Waits(_)));
+    }
+
+    assert_eq!(store.standing().await, stands(900, 0), "as if never asked");
+    let batch = [close(1, 100), begin(3, 500)];
+    let verdicts = store.commit(batch.into()).await.unwrap();
+    assert!(matches!(verdicts[..], [Verdict::Closed, Verdict::Begun(_)]));
+    assert_eq!(store.standing().await, stands(500, 100));
+}
+
+#[tokio::test]
+async fn sto_01_a_batch_on_a_full_disk_is_judged_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 900)]).await;
+    let next = place.folder.path().join("gateway.db-spool-2");
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    store.land().await.unwrap();
+
+    let batch = [begin(3, 500), close(1, 100)];
+    let verdicts = store.commit(batch.into()).await.unwrap();
+
+    assert!(matches!(
+        verdicts[..],
+        [Verdict::OverBudget(_), Verdict::Closed]
+    ));
+    assert_eq!(store.standing().await, stands(0, 100));
 }
 
 /// A folder with a database.
@@ -266,6 +331,8 @@ impl Place {
         found
     }
 }
+
+type Change = dyn Fn(&mut Vec<u8>);
 
 fn is_spool(path: &Path) -> bool {
     path.to_string_lossy().contains("-spool-")

@@ -30,6 +30,27 @@ pub(crate) struct Held {
     pub(crate) amount: MicroUsd,
 }
 
+/// A fact, and how the ledger was before it.
+pub(crate) struct Judged {
+    pub(crate) fact: Fact,
+    was: Was,
+}
+
+impl Judged {
+    /// One that changes no sum.
+    fn new(fact: Fact) -> Self {
+        let was = Was::Untouched;
+        Self { fact, was }
+    }
+}
+
+/// What a fact changed, and where its budget stood before.
+enum Was {
+    Untouched,
+    Absent(Id, Standing),
+    Open(Id, Held, Standing),
+}
+
 /// One sum of the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Sum {
@@ -51,7 +72,7 @@ impl Ledger {
     }
 
     /// Judges an entry, and gives what is to be written down of it: nothing when it changes nothing.
-    pub(crate) fn judge(&mut self, entry: Entry) -> (Verdict, Option<Fact>) {
+    pub(crate) fn judge(&mut self, entry: Entry) -> (Verdict, Option<Judged>) {
         match entry {
             Entry::Begin(intent) => self.begin(intent),
             Entry::Close(closing) => {
@@ -60,10 +81,31 @@ impl Ledger {
                     return (Verdict::ClosedBefore, None);
                 };
                 let closed = Closed::new(closing, held.amount);
-                self.settle(&held, closed.charged);
-                (Verdict::Closed, Some(Fact::Closed(closed)))
+                let before = self.settle(&held, closed.charged);
+                let fact = Fact::Closed(closed);
+                let was = Was::Open(id, held, before);
+                (Verdict::Closed, Some(Judged { fact, was }))
             }
-            Entry::Refuse(refused) => (Verdict::Refused, Some(Fact::Refused(Turned::new(refused)))),
+            Entry::Refuse(refused) => {
+                let fact = Fact::Refused(Turned::new(refused));
+                (Verdict::Refused, Some(Judged::new(fact)))
+            }
+        }
+    }
+
+    /// Takes back what was judged last, since it could not be written: it never was.
+    pub(crate) fn take_back(&mut self, judged: Judged) {
+        match judged.was {
+            Was::Untouched => {}
+            Was::Absent(id, before) => {
+                if let Some(held) = self.open.remove(&id) {
+                    self.restore(&held, before);
+                }
+            }
+            Was::Open(id, held, before) => {
+                self.restore(&held, before);
+                self.open.insert(id, held);
+            }
         }
     }
 
@@ -117,27 +159,30 @@ impl Ledger {
         });
     }
 
-    fn begin(&mut self, intent: Intent) -> (Verdict, Option<Fact>) {
+    fn begin(&mut self, intent: Intent) -> (Verdict, Option<Judged>) {
         let id = Id::from(intent.id);
         let Some(window) = intent.budget else {
             if self.open.contains_key(&id) {
                 return (Verdict::Begun(None), None);
             }
             self.hold(&intent);
-            return (Verdict::Begun(None), Some(Fact::Begun(Begun::new(intent))));
+            let was = Was::Absent(id, Standing::default());
+            let fact = Fact::Begun(Begun::new(intent));
+            return (Verdict::Begun(None), Some(Judged { fact, was }));
         };
         let now = self.standing(&intent.grant, window.start);
         if self.open.contains_key(&id) {
             return (Verdict::Begun(Some(now)), None);
         }
         let Some(after) = set_aside(now, intent.held, window) else {
-            let refused = Turned::new(intent.over_budget());
-            return (Verdict::OverBudget(now), Some(Fact::Refused(refused)));
+            let refused = Fact::Refused(Turned::new(intent.over_budget()));
+            return (Verdict::OverBudget(now), Some(Judged::new(refused)));
         };
         self.set(&intent.grant, window.start, after);
         self.hold(&intent);
+        let was = Was::Absent(id, now);
         let fact = Fact::Begun(Begun::new(intent));
-        (Verdict::Begun(Some(after)), Some(fact))
+        (Verdict::Begun(Some(after)), Some(Judged { fact, was }))
     }
 
     fn hold(&mut self, intent: &Intent) {
@@ -149,9 +194,11 @@ impl Ledger {
         self.open.insert(intent.id.into(), held);
     }
 
-    /// What was set aside is given back, what was charged is spent.
-    fn settle(&mut self, held: &Held, charged: i64) {
-        let Some(window) = held.window else { return };
+    /// What was set aside is given back, what was charged is spent. Gives where the budget stood.
+    fn settle(&mut self, held: &Held, charged: i64) -> Standing {
+        let Some(window) = held.window else {
+            return Standing::default();
+        };
         let now = self.standing(&held.grant, window);
         let charged = MicroUsd::new(charged).unwrap_or(MicroUsd::ZERO);
         let after = Standing {
@@ -159,6 +206,13 @@ impl Ledger {
             spent: plus(now.spent, charged),
         };
         self.set(&held.grant, window, after);
+        now
+    }
+
+    fn restore(&mut self, held: &Held, before: Standing) {
+        if let Some(window) = held.window {
+            self.set(&held.grant, window, before);
+        }
     }
 
     fn standing(&self, grant: &Pseudonym, window: UnixMillis) -> Standing {

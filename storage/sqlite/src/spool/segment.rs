@@ -1,8 +1,8 @@
 //! The file that a commit appends to.
 //!
 //! A line is eight hexadecimal digits of CRC-32 (ISO-HDLC), a blank, the fact as JSON, and a line
-//! feed. A process or a machine that stops leaves at most a torn end, which nobody was told of; a
-//! bad line with a good one after it is damage, and is not read past.
+//! feed. A process or a machine that stops leaves at most a torn end, which nobody was told of; any
+//! other bad line is damage, and is not read past.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +16,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use super::fact::Fact;
 
 /// One file of the spool, open for appending.
-pub(super) struct Segment {
+pub(crate) struct Segment {
     file: File,
 }
 
@@ -60,18 +60,30 @@ pub(super) fn write_line(lines: &mut Vec<u8>, fact: &Fact) -> io::Result<()> {
     Ok(())
 }
 
-/// The facts of a file's text, and whether its end is torn.
+/// The facts of a file's text, and whether its end is torn: a last line without its line feed, or
+/// the zeros that a file system may leave there. Any other bad line is damage.
 pub(super) fn read(text: &[u8]) -> io::Result<(Vec<Fact>, bool)> {
     let mut facts = Vec::new();
-    let mut torn = false;
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         match fact(line) {
-            Some(fact) if !torn => facts.push(fact),
-            Some(_) => return Err(io::Error::other("a line is damaged and a later one is not")),
-            None => torn = true,
+            Some(fact) => facts.push(fact),
+            None if line.last() == Some(&b'\n') => {
+                return Err(io::Error::other("a line in it is damaged"));
+            }
+            None => return Ok((facts, true)),
         }
     }
-    Ok((facts, torn))
+    Ok((facts, false))
+}
+
+/// What to do about file `number`, which cannot be read whole.
+pub(super) fn damaged(database: &Path, number: u32, cause: &io::Error) -> io::Error {
+    let path = path(database, number);
+    io::Error::other(format!(
+        "{} is damaged ({cause}): it holds requests of the last second before a stop. Restore it, or \
+         move it aside and start without them; nothing was changed",
+        path.display()
+    ))
 }
 
 fn fact(line: &[u8]) -> Option<Fact> {
@@ -89,7 +101,13 @@ pub(super) fn numbers(database: &Path) -> io::Result<Vec<u32>> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-        found.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        let number = number.and_then(|text| Some((text, text.parse::<u32>().ok()?)));
+        // One spelling: no sign, no leading zero.
+        found.extend(
+            number
+                .filter(|(text, number)| number.to_string() == *text)
+                .map(|it| it.1),
+        );
     }
     found.sort_unstable();
     Ok(found)
