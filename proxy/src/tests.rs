@@ -959,6 +959,38 @@ async fn a_route_with_another_method_says_which() {
     assert_eq!(head.headers["allow"], "POST");
 }
 
+#[tokio::test]
+async fn a_refusal_that_leaves_a_body_unread_ends_the_connection_and_says_so() {
+    let kit = Kit::new().await;
+    let coming = || {
+        let first = futures_util::stream::iter([Ok::<_, std::io::Error>("{")]);
+        let rest = futures_util::stream::pending();
+        Body::from_stream(futures_util::StreamExt::chain(first, rest))
+    };
+    let good = token(|_| {});
+    let large = "x".repeat(33 * 1024 * 1024);
+    let cases = [
+        ("here and small", messages("bauta_nonsense", ASK), false),
+        ("read and refused", messages(&good, "{}"), false),
+        (
+            "not all here",
+            messages("bauta_nonsense", ASK).map(|_| coming()),
+            true,
+        ),
+        (
+            "too much of it",
+            messages(&good, "").map(|_| Body::from(large)),
+            true,
+        ),
+    ];
+    for (what, request, ends) in cases {
+        let (head, _) = kit.get(request).await;
+
+        assert!(head.status.is_client_error(), "{what}: {}", head.status);
+        assert_eq!(head.headers.contains_key("connection"), ends, "{what}");
+    }
+}
+
 fn day() -> UnixMillis {
     crate::kit::START.day().start()
 }
