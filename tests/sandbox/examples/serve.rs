@@ -12,6 +12,7 @@ async fn main() -> std::io::Result<()> {
             persona: 7102,
             anthropic: 7103,
             openai: 7104,
+            gemini: 7105,
         },
         ..Options::default()
     };
@@ -23,11 +24,12 @@ async fn main() -> std::io::Result<()> {
     ));
     writeln!(
         stdout(),
-        "issuer     {}\npersona    {}\nanthropic  {}\nopenai     {}/v1",
+        "issuer     {}\npersona    {}\nanthropic  {}\nopenai     {}/v1\ngemini     {}",
         sandbox.idp.issuer(),
         sandbox.persona.api_base(),
         sandbox.anthropic.url(),
         sandbox.openai.url(),
+        sandbox.gemini.url(),
     )?;
     tokio::signal::ctrl_c().await?;
     sandbox.shutdown().await;

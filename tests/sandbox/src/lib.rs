@@ -1,4 +1,4 @@
-//! Simulated counterparties: an identity provider, a verification vendor and two model providers.
+//! Simulated counterparties: an identity provider, a verification vendor and three model providers.
 //!
 //! They speak HTTP only and share no code with what they judge, so that a mistake cannot be made on
 //! both sides at once. `bauta dev` shows them to a newcomer; the integration tests script their
@@ -9,6 +9,7 @@ pub mod anthropic;
 mod canary;
 mod clock;
 mod fault;
+pub mod gemini;
 pub mod idp;
 mod model;
 pub mod openai;
@@ -29,6 +30,7 @@ pub use anthropic::Anthropic;
 pub use canary::Canary;
 pub use clock::Clock;
 pub use fault::{Fault, Storm};
+pub use gemini::Gemini;
 pub use idp::Idp;
 pub use model::{Options as ModelOptions, Reply, Usage};
 pub use openai::OpenAi;
@@ -64,6 +66,8 @@ pub struct Options {
     pub anthropic: ModelOptions,
     /// The second model provider.
     pub openai: ModelOptions,
+    /// The third model provider.
+    pub gemini: ModelOptions,
 }
 
 impl Default for Options {
@@ -76,6 +80,7 @@ impl Default for Options {
             persona: persona::Options::default(),
             anthropic: ModelOptions::serving(&ANTHROPIC_MODELS),
             openai: ModelOptions::serving(&OPENAI_MODELS),
+            gemini: ModelOptions::serving(&GEMINI_MODELS),
         }
     }
 }
@@ -91,6 +96,8 @@ pub struct Ports {
     pub anthropic: u16,
     /// The second model provider's.
     pub openai: u16,
+    /// The third model provider's.
+    pub gemini: u16,
 }
 
 /// The running simulators. Dropped, they and all their connections end at once.
@@ -104,6 +111,8 @@ pub struct Sandbox {
     pub anthropic: Anthropic,
     /// The second model provider.
     pub openai: OpenAi,
+    /// The third model provider.
+    pub gemini: Gemini,
     /// The time that all of them believe in.
     pub clock: Clock,
     tasks: JoinSet<()>,
@@ -150,11 +159,17 @@ impl Sandbox {
         let completions = Arc::new(openai::Completions { desk });
         let openai = launch(listener, completions, tape(), &mut tasks);
 
+        let listener = Listener::bind(options.ports.gemini)?;
+        let desk = Desk::new(options.gemini, clock.clone(), seed("gemini"));
+        let contents = Arc::new(gemini::Contents { desk });
+        let gemini = launch(listener, contents, tape(), &mut tasks);
+
         Ok(Self {
             idp,
             persona,
             anthropic,
             openai,
+            gemini,
             clock,
             tasks,
         })
@@ -179,3 +194,5 @@ pub const ANTHROPIC_MODELS: [&str; 3] =
     ["claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5"];
 /// The models of the simulated `OpenAI`.
 pub const OPENAI_MODELS: [&str; 3] = ["gpt-5.2", "gpt-5.2-mini", "text-embedding-3-small"];
+/// The models of the simulated Gemini API.
+pub const GEMINI_MODELS: [&str; 3] = ["gemini-3-pro", "gemini-3-flash", "gemini-embedding-001"];

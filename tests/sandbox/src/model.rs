@@ -1,4 +1,4 @@
-//! The simulated language model that both provider dialects speak for.
+//! The simulated language model that every provider dialect speaks for.
 
 use crate::clock::Clock;
 use crate::seed::Seed;
@@ -36,7 +36,7 @@ impl Options {
 pub struct Reply {
     /// The text.
     pub text: Option<String>,
-    /// `stop_reason` or `finish_reason`.
+    /// `stop_reason`, `finish_reason` or `finishReason`.
     pub stop: Option<String>,
     /// Anthropic's `stop_details`, as for a refusal.
     pub stop_details: Option<Value>,
@@ -51,7 +51,7 @@ pub struct Usage {
     pub input: u64,
     /// Written, reasoning included.
     pub output: u64,
-    /// Of `output`, spent on reasoning. Only `OpenAI` says so.
+    /// Of `output`, spent on reasoning. Anthropic does not say so.
     pub reasoning: u64,
     /// Read from the cache.
     pub cache_read: u64,

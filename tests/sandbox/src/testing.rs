@@ -30,6 +30,7 @@ pub(crate) fn still() -> Options {
     options.persona.deliveries = Deliveries::OnDemand;
     options.anthropic.gap = Duration::ZERO;
     options.openai.gap = Duration::ZERO;
+    options.gemini.gap = Duration::ZERO;
     options
 }
 

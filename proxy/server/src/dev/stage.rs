@@ -197,9 +197,10 @@ fn start_sandbox(setting: &Setting, port: u16) -> anyhow::Result<Sandbox> {
         persona: after(2),
         anthropic: after(3),
         openai: after(4),
+        gemini: after(5),
     };
     Sandbox::start(options).with_context(|| {
-        format!("the simulators want the four ports after {port}; name another port with --listen")
+        format!("the simulators want the five ports after {port}; name another port with --listen")
     })
 }
 
