@@ -13,8 +13,15 @@ use bauta_token::scope::ModelName;
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use thiserror::Error;
 
-pub use self::{credential::Presented, route::Route};
-use self::{credential::credential, route::by_headers};
+pub(crate) use self::route::segment;
+pub use self::{
+    credential::Presented,
+    route::{Route, Version},
+};
+use self::{
+    credential::credential,
+    route::{Place, by_headers},
+};
 use crate::{dialect::Dialect, scrub::headers};
 
 /// Reads the head of a request.
@@ -24,20 +31,22 @@ use crate::{dialect::Dialect, scrub::headers};
 /// [`AdmitError`] when the head is not one this gateway serves. Nothing of it is echoed.
 pub fn admit(parts: &Parts, limits: &Limits) -> Result<Head, AdmitError> {
     measure(parts, limits)?;
-    let (route, named) = route(parts.uri.path())?;
+    let place = Place::of(parts.uri.path())?;
+    let route = place.route;
     if parts.method != route.method() {
         return Err(AdmitError::Method(route));
     }
     let beta = query(route, parts.uri.query())?;
     let presented = credential(&parts.headers)?;
     body(parts, route, limits)?;
-    let dialect = route.dialect(&parts.headers);
+    let dialect = place.dialect(&parts.headers);
     Ok(Head {
         call: Call {
             route,
             dialect,
             beta,
-            named,
+            version: place.version,
+            named: place.named,
             kept: headers::kept(&parts.headers, dialect).ok_or(AdmitError::Header)?,
         },
         presented,
@@ -47,10 +56,13 @@ pub fn admit(parts: &Parts, limits: &Limits) -> Result<Head, AdmitError> {
 /// In whose words a refusal of this request is written, known even when the head is refused.
 #[must_use]
 pub fn dialect_of(parts: &Parts) -> Dialect {
-    route(parts.uri.path()).map_or_else(
-        |_| by_headers(&parts.headers),
-        |(route, _)| route.dialect(&parts.headers),
-    )
+    let path = parts.uri.path();
+    match Place::of(path) {
+        Ok(place) => place.dialect(&parts.headers),
+        // Nobody else asks there, whatever is wrong with the rest of it.
+        Err(_) if path.starts_with("/v1beta/") => Dialect::Gemini,
+        Err(_) => by_headers(&parts.headers),
+    }
 }
 
 /// A head that was read: what is called, and the credential it came with.
@@ -79,6 +91,7 @@ pub struct Call {
     route: Route,
     dialect: Dialect,
     beta: bool,
+    version: Version,
     named: Option<ModelName>,
     kept: HeaderMap,
 }
@@ -102,7 +115,13 @@ impl Call {
         self.beta
     }
 
-    /// The model in the path of [`Route::Model`].
+    /// The version in the path.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The model in the path, where there is one.
     #[must_use]
     pub const fn named(&self) -> Option<&ModelName> {
         self.named.as_ref()
@@ -162,6 +181,9 @@ pub enum AdmitError {
     /// A query that this route does not take.
     #[error("query is not one this route takes")]
     Query,
+    /// A stream in a form that is not relayed: one JSON array.
+    #[error("stream is not asked for as events")]
+    StreamForm,
     /// A credential in the query, where every log on the way can see it.
     #[error("credential in the query")]
     CredentialInQuery,
@@ -216,6 +238,11 @@ impl AdmitError {
                 StatusCode::BAD_REQUEST,
                 "query_refused",
                 "This route does not take this query.",
+            ),
+            Self::StreamForm => (
+                StatusCode::BAD_REQUEST,
+                "stream_form_refused",
+                "Streams are relayed as events only. Add ?alt=sse to the path, as the SDKs do.",
             ),
             Self::CredentialInQuery => (
                 StatusCode::BAD_REQUEST,
@@ -281,27 +308,13 @@ fn measure(parts: &Parts, limits: &Limits) -> Result<(), AdmitError> {
     Ok(())
 }
 
-fn route(path: &str) -> Result<(Route, Option<ModelName>), AdmitError> {
-    let dots = path.split('/').any(|part| part == "." || part == "..");
-    let strange = |b: u8| b == b'%' || b == b'\\' || !b.is_ascii_graphic();
-    if dots || path.bytes().any(strange) {
-        return Err(AdmitError::Path);
-    }
-    if let Some((_, route)) = Route::TABLE.iter().find(|(known, _)| *known == path) {
-        return Ok((*route, None));
-    }
-    // The one route with a variable: what follows is a model name or nothing.
-    path.strip_prefix("/v1/models/")
-        .filter(|id| id.split('/').all(|part| !part.is_empty()))
-        .and_then(ModelName::parse)
-        .map(|id| (Route::Model, Some(id)))
-        .ok_or(AdmitError::NoRoute)
-}
-
 /// Whether `?beta=true` is there; anything that is not listed is refused.
 fn query(route: Route, query: Option<&str>) -> Result<bool, AdmitError> {
     let Some(query) = query.filter(|text| !text.is_empty()) else {
-        return Ok(false);
+        return match route.query() {
+            Some(_) => Err(AdmitError::StreamForm),
+            None => Ok(false),
+        };
     };
     let mut names = query.split('&').map(|pair| pair.split('=').next());
     if names.any(|name| name.is_some_and(is_credential)) {
@@ -310,6 +323,8 @@ fn query(route: Route, query: Option<&str>) -> Result<bool, AdmitError> {
     match route {
         Route::Messages | Route::CountTokens if query == "beta=true" => Ok(true),
         Route::Models if query.split('&').all(is_paging) => Ok(false),
+        _ if route.query() == Some(query) => Ok(false),
+        Route::StreamGenerateContent if query == "alt=json" => Err(AdmitError::StreamForm),
         _ => Err(AdmitError::Query),
     }
 }
@@ -323,7 +338,14 @@ fn is_credential(name: &str) -> bool {
 
 /// What clients add to the model list: a page, and Codex its version. Read by nobody.
 fn is_paging(pair: &str) -> bool {
-    let known = ["limit", "after_id", "before_id", "client_version"];
+    let known = [
+        "limit",
+        "after_id",
+        "before_id",
+        "client_version",
+        "pageSize",
+        "pageToken",
+    ];
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     pair.split_once('=').is_some_and(|(name, value)| {
         known.contains(&name) && value.len() <= 64 && value.bytes().all(plain)

@@ -10,7 +10,11 @@ use http::{Uri, uri::Scheme};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{admit::Route, dialect::Dialect, price::Price};
+use crate::{
+    admit::{Route, Version, segment},
+    dialect::Dialect,
+    price::Price,
+};
 
 /// One `[[upstream]]`: a place that answers model requests.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,7 +28,7 @@ pub struct UpstreamConfig {
     /// Which wire format it speaks.
     pub dialect: Dialect,
     /// `https` anywhere, `http` only on loopback. As an SDK takes it: for `anthropic` without
-    /// `/v1`, for `openai` with its version (`/v1` when there is no path at all).
+    /// `/v1`, for `gemini` without `/v1beta`, for `openai` with its version (`/v1` when there is no path at all).
     pub base_url: String,
     /// What we show to it. A local server may need none.
     pub credential: Option<SecretSource>,
@@ -182,6 +186,27 @@ impl Endpoint {
             .ok()
     }
 
+    /// The URI of a `route` that has the model in its path, or `None` when it has not, or when the
+    /// name cannot stand there. `model` is the target's name, which is configuration's: what a
+    /// caller wrote is only ever compared with it.
+    #[must_use]
+    pub fn model_uri(&self, route: Route, version: Version, model: &ModelName) -> Option<Uri> {
+        let verb = route.verb()?;
+        let model = segment(model.as_str())?;
+        let version = version.segment();
+        let path = format!("{}/{version}/models/{model}:{verb}", self.base);
+        let path = match route.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.as_str())
+            .path_and_query(path)
+            .build()
+            .ok()
+    }
+
     /// Host and port, as the connection needs them.
     #[must_use]
     pub fn authority(&self) -> &str {
@@ -206,6 +231,9 @@ fn base(dialect: Dialect, path: &str) -> Result<String, BaseUrlError> {
     match dialect {
         // Its SDKs append `/v1/messages` themselves; a doubled version is always a mistake.
         Dialect::Anthropic if path.ends_with("/v1") => Err(BaseUrlError::Version),
+        Dialect::Gemini if path.ends_with("/v1") || path.ends_with("/v1beta") => {
+            Err(BaseUrlError::Version)
+        }
         Dialect::OpenAi if path.is_empty() => Ok("/v1".to_owned()),
         _ => Ok(path.to_owned()),
     }
@@ -287,8 +315,8 @@ pub enum BaseUrlError {
     /// A path with anything but plain segments.
     #[error("base_url has a path that is not made of plain segments")]
     Path,
-    /// `/v1` where the route brings its own.
-    #[error("base_url ends in /v1, which the anthropic dialect appends itself")]
+    /// A version where the route brings its own.
+    #[error("base_url ends in a version, which this dialect appends itself: leave it out")]
     Version,
 }
 
@@ -343,6 +371,26 @@ mod tests {
 
             assert_eq!(endpoint.uri(route, false).unwrap().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn url_08_a_model_stands_in_a_path_by_its_configured_name_alone() {
+        let endpoint = Endpoint::parse(Dialect::Gemini, "https://g.example/x/").unwrap();
+        let uri = |route, model: &str| {
+            let model = ModelName::parse(model).unwrap();
+            endpoint.model_uri(route, Version::V1Beta, &model)
+        };
+
+        assert_eq!(
+            uri(Route::StreamGenerateContent, "gemini-3-pro")
+                .unwrap()
+                .to_string(),
+            "https://g.example/x/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse"
+        );
+        for bad in ["a/b", "..", "a:countTokens", "a@b", "models/a", "//evil"] {
+            assert!(uri(Route::GenerateContent, bad).is_none(), "{bad}");
+        }
+        assert!(uri(Route::Messages, "a").is_none());
     }
 
     #[test]
@@ -414,10 +462,14 @@ mod tests {
         ] {
             assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
         }
-        assert_eq!(
-            Endpoint::parse(Dialect::Anthropic, "https://a.example/v1"),
-            Err(BaseUrlError::Version)
-        );
+        for (dialect, doubled) in [
+            (Dialect::Anthropic, "https://a.example/v1"),
+            (Dialect::Gemini, "https://a.example/v1"),
+            (Dialect::Gemini, "https://a.example/v1beta/"),
+        ] {
+            let refused = Endpoint::parse(dialect, doubled);
+            assert_eq!(refused, Err(BaseUrlError::Version), "{doubled}");
+        }
     }
 
     #[test]

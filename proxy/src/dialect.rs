@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod events;
+mod gemini;
 mod openai;
 mod tally;
 mod walk;
@@ -25,6 +26,8 @@ pub enum Dialect {
     Anthropic,
     /// `OpenAI` Chat Completions, Responses and Embeddings.
     OpenAi,
+    /// Gemini's `generateContent`, with its streams, counts and embeddings.
+    Gemini,
 }
 
 impl Dialect {
@@ -34,6 +37,7 @@ impl Dialect {
         match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -43,6 +47,7 @@ impl Dialect {
         let (status, body) = match self {
             Self::Anthropic => anthropic::refusal(told),
             Self::OpenAi => openai::refusal(told),
+            Self::Gemini => gemini::refusal(told),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -69,6 +74,7 @@ impl Dialect {
         let event = match self {
             Self::Anthropic => anthropic::cut(told),
             Self::OpenAi => openai::cut(route, tally.next_sequence(), told),
+            Self::Gemini => gemini::cut(told),
         };
         if tally.between_events() {
             return event.into();
@@ -83,6 +89,8 @@ impl Dialect {
         match self {
             Self::Anthropic => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
             Self::OpenAi => b": keepalive\n\n",
+            // Its SDKs take a comment for JSON and fail; a blank line ends no event and is none.
+            Self::Gemini => b"\n",
         }
     }
 
@@ -95,6 +103,7 @@ impl Dialect {
         let own = match self {
             Self::Anthropic => anthropic::RETURNED,
             Self::OpenAi => openai::RETURNED,
+            Self::Gemini => gemini::RETURNED,
         };
         let mut kept = HeaderMap::with_capacity(8);
         for name in RETURNED.iter().chain(own) {
@@ -116,6 +125,8 @@ impl Dialect {
         let name = match self {
             Self::Anthropic => HeaderName::from_static("request-id"),
             Self::OpenAi => HeaderName::from_static("x-request-id"),
+            // It names its answers in their bodies.
+            Self::Gemini => return None,
         };
         let value = answer.get(&name)?;
         let text = value.to_str().ok()?;

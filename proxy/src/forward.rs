@@ -96,7 +96,7 @@ impl Forwarder {
             let sent = sent(&request, door, letter.size_bytes(), &hold);
             open.expect(left(&sent));
             let call = request.call();
-            let sending = self.upstreams.send(door.upstream(), call, letter);
+            let sending = self.upstreams.send(door, call, letter);
             let attempt = match self.watched(&mut watch, sending).await {
                 Ok(attempt) => attempt,
                 Err(cut) => {
@@ -227,7 +227,7 @@ fn may_repeat(route: Route, status: StatusCode) -> bool {
 
 /// Counting and embedding change nothing and cost next to nothing.
 fn is_harmless(route: Route) -> bool {
-    matches!(route, Route::CountTokens | Route::Embeddings)
+    route.counts() || route.embeds()
 }
 
 /// An answer that must not be relayed, whatever it says.

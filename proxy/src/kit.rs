@@ -364,7 +364,9 @@ pub(crate) fn parts(
 ) -> Parts {
     let upstreams = format!(
         "[{{\"name\":\"anthropic\",\"dialect\":\"anthropic\",\"base_url\":\"{main}\"}},\
-          {{\"name\":\"local\",\"dialect\":\"anthropic\",\"base_url\":\"{local}\"}}]"
+          {{\"name\":\"local\",\"dialect\":\"anthropic\",\"base_url\":\"{local}\"}},\
+          {{\"name\":\"google\",\"dialect\":\"gemini\",\"base_url\":\"{main}/g\"}},\
+          {{\"name\":\"gemma\",\"dialect\":\"gemini\",\"base_url\":\"{local}\"}}]"
     );
     let models = "[{\"name\":\"claude-opus\",\"gated_by\":\"frontier-gate\",\
           \"targets\":[{\"upstream\":\"anthropic\",\"model\":\"claude-opus-4-7\"}],\
@@ -372,9 +374,15 @@ pub(crate) fn parts(
           \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}},\
          {\"name\":\"claude-gated\",\"gated_by\":\"other-gate\",\
           \"targets\":[{\"upstream\":\"anthropic\",\"model\":\"claude-x\"}],\
-          \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}}]";
+          \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}},\
+         {\"name\":\"gemini\",\"gated_by\":\"frontier-gate\",\
+          \"targets\":[{\"upstream\":\"google\",\"model\":\"gemini-3-pro\"}],\
+          \"fallback\":[{\"upstream\":\"gemma\",\"model\":\"gemma-4\"}],\
+          \"price\":{\"input\":\"5.00\",\"output\":\"25.00\",\"cache_read\":\"1.00\"}}]";
     let mut credentials = HashMap::new();
-    credentials.insert(name("anthropic"), Credential::new("sk-ours").unwrap());
+    for upstream in ["anthropic", "google"] {
+        credentials.insert(name(upstream), Credential::new("sk-ours").unwrap());
+    }
     Parts {
         book: Arc::clone(book) as Arc<dyn crate::ports::GatewayBook>,
         replicas: Replicas::Sole,
@@ -412,7 +420,7 @@ pub(crate) fn manifest() -> Manifest {
         scopes: vec![Terms {
             name: name("frontier"),
             privacy: Privacy::Sealed,
-            models: ["claude-opus", "claude-gated"]
+            models: ["claude-opus", "claude-gated", "gemini"]
                 .map(|it| ModelName::parse(it).unwrap())
                 .to_vec(),
             budget: Some(Budget {
@@ -435,7 +443,12 @@ pub(crate) fn key() -> SigningKey {
 }
 
 pub(crate) fn claims() -> Claims {
-    let psn = [("anthropic", 11), ("local", 12)];
+    let psn = [
+        ("anthropic", 11),
+        ("local", 12),
+        ("google", 13),
+        ("gemma", 14),
+    ];
     Claims {
         iss: "https://id.test".to_owned(),
         aud: "bauta".to_owned(),

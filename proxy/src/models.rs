@@ -56,6 +56,16 @@ fn entry(model: &Model, dialect: Dialect) -> Value {
             "created": 0,
             "owned_by": "bauta",
         }),
+        // Which methods a model knows is not configured: the provider refuses the others.
+        Dialect::Gemini => json!({
+            "name": format!("models/{name}"),
+            "version": "bauta",
+            "displayName": name,
+            "inputTokenLimit": model.context(),
+            "outputTokenLimit": model.max_output(),
+            "supportedGenerationMethods":
+                ["generateContent", "countTokens", "embedContent", "batchEmbedContents"],
+        }),
     }
 }
 
@@ -67,5 +77,6 @@ fn page(data: &[Value], dialect: Dialect) -> Value {
             json!({ "data": data, "has_more": false, "first_id": first, "last_id": last })
         }
         Dialect::OpenAi => json!({ "object": "list", "data": data }),
+        Dialect::Gemini => json!({ "models": data }),
     }
 }

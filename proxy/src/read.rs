@@ -8,6 +8,7 @@
 
 mod cursor;
 mod fields;
+mod gemini;
 mod room;
 mod scan;
 
@@ -18,10 +19,16 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use thiserror::Error;
 
-pub(crate) use self::fields::{Field, Fields, Member};
 pub use self::room::{Room, Share};
 use self::{cursor::string_value, fields::Fault, scan::scan};
-use crate::admit::{Call, Route};
+pub(crate) use self::{
+    fields::{Field, Fields, Member},
+    gemini::Spot,
+};
+use crate::{
+    admit::{Call, Route},
+    dialect::Dialect,
+};
 
 /// Reads a whole body, at most `limit` bytes, and gives what it takes of `room` with it.
 ///
@@ -105,13 +112,16 @@ const ROOM: usize = 1024 * 1024;
 ///
 /// [`ReadError`] when the body has no meaning, or more than one.
 pub fn read(call: Call, body: Bytes) -> Result<Asked, ReadError> {
-    let fields = scan(&body)?;
+    let fields = scan(&body, call.dialect())?;
+    if call.dialect() == Dialect::Gemini {
+        return read_gemini(call, fields, body);
+    }
     let value = |field| fields.get(field).map(|member| member.value(&body));
     let model = value(Field::Model)
         .ok_or(ReadError::NoModel)
         .and_then(model)?;
     let stream = value(Field::Stream).map_or(Ok(false), switch)?;
-    let number = |field: Field| value(field).map_or(Ok(None), |text| count(field, text));
+    let number = |field: Field| value(field).map_or(Ok(None), |text| count(field.name(), text));
     let (tokens, completion, output) = (
         number(Field::MaxTokens)?,
         number(Field::MaxCompletionTokens)?,
@@ -136,6 +146,44 @@ pub fn read(call: Call, body: Bytes) -> Result<Asked, ReadError> {
         fields,
         body,
     })
+}
+
+/// The model stands in the path; what the body says of it must be the same. Whether the answer
+/// is a stream is the route's to say.
+fn read_gemini(call: Call, fields: Fields, body: Bytes) -> Result<Asked, ReadError> {
+    let model = call.named().cloned().ok_or(ReadError::NoModel)?;
+    for (spot, member) in fields.spots.iter() {
+        let written = member.value(&body);
+        if spot == Spot::Model && written != b"null" && !names(written, &model) {
+            return Err(ReadError::OtherModel);
+        }
+    }
+    let number = |spot: Spot| {
+        let member = fields.spots.get(spot);
+        member.map_or(Ok(None), |member| count(spot.name(), member.value(&body)))
+    };
+    let (tokens, answers) = (
+        number(Spot::MaxOutputTokens)?,
+        number(Spot::CandidateCount)?,
+    );
+    Ok(Asked {
+        model,
+        stream: call.route() == Route::StreamGenerateContent,
+        max_output_tokens: tokens.filter(|limit| *limit > 0),
+        answers: answers.unwrap_or(1).max(1),
+        call,
+        fields,
+        body,
+    })
+}
+
+/// Whether `written` is `model`, with or without the collection it is in.
+fn names(written: &[u8], model: &ModelName) -> bool {
+    let Some(text) = string_value(written) else {
+        return false;
+    };
+    let bare = text.strip_prefix(b"models/").unwrap_or(&text);
+    bare == model.as_str().as_bytes()
 }
 
 /// A body that was read, with the call it belongs to.
@@ -228,7 +276,7 @@ fn switch(text: &[u8]) -> Result<bool, ReadError> {
 
 /// A number that decides: digits without sign, fraction, exponent or leading zero, at most
 /// 2^32 - 1. `null` is what some SDKs write for "not set".
-fn count(field: Field, text: &[u8]) -> Result<Option<u32>, ReadError> {
+fn count(name: &'static str, text: &[u8]) -> Result<Option<u32>, ReadError> {
     if text == b"null" {
         return Ok(None);
     }
@@ -238,7 +286,7 @@ fn count(field: Field, text: &[u8]) -> Result<Option<u32>, ReadError> {
         .filter(|_| digits)
         .and_then(|text| text.parse().ok())
         .map(Some)
-        .ok_or(ReadError::Type(field.name()))
+        .ok_or(ReadError::Type(name))
 }
 
 /// Why a body is refused.
@@ -272,6 +320,12 @@ pub enum ReadError {
     /// A key that another parser would take for this one.
     #[error("body has another spelling of a key")]
     Twin(&'static str),
+    /// A key that decides something, in a spelling that not every parser takes for it.
+    #[error("body has a key in an unknown spelling")]
+    Spelling,
+    /// A model beside the one in the path.
+    #[error("body names another model than the path")]
+    OtherModel,
     /// A number that parsers read differently, or not at all.
     #[error("body has a number out of range")]
     Number,
@@ -292,6 +346,7 @@ impl From<Fault> for ReadError {
             Fault::Duplicate => Self::Duplicate,
             Fault::Keys => Self::Keys,
             Fault::Twin(field) => Self::Twin(field.name()),
+            Fault::Spelling => Self::Spelling,
             Fault::Number => Self::Number,
         }
     }
@@ -332,9 +387,12 @@ impl ReadError {
             Self::Depth => "The body is nested too deep.",
             Self::Duplicate => "The body has a key twice in one object.",
             Self::Keys => "The body has too many keys.",
-            Self::Twin(_) => "The body has a key in two spellings, or in an unknown one.",
+            Self::Twin(_) | Self::Spelling => {
+                "The body has a key in two spellings, or in an unknown one."
+            }
             Self::Number => "The body has a number that is out of range.",
             Self::NoModel => "The body names no model.",
+            Self::OtherModel => "The body names another model than the path. Name it once.",
             Self::Type("model") => "`model` must be the name of a model.",
             Self::Type("stream") => "`stream` must be true or false.",
             Self::Type(_) => "A limit in the body must be a whole number.",

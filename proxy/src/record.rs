@@ -177,7 +177,7 @@ impl Ended {
 impl Sent {
     /// What reading the request costs, at four bytes a token.
     fn reading(&self) -> MicroUsd {
-        if self.route == Route::CountTokens {
+        if self.route.counts() {
             return MicroUsd::ZERO;
         }
         let usage = Usage {

@@ -27,6 +27,8 @@ use crate::{
     ports::{Journal, memory::Failing},
 };
 
+mod gemini;
+
 #[tokio::test]
 async fn an_answer_is_relayed_byte_for_byte_and_settled() {
     let kit = Kit::new().await;

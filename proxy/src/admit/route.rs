@@ -1,7 +1,9 @@
 //! The routes that a token opens, each with its one spelling.
 
+use bauta_token::scope::ModelName;
 use http::{HeaderMap, Method};
 
+use super::AdmitError;
 use crate::dialect::Dialect;
 
 /// A route that a token opens.
@@ -18,9 +20,19 @@ pub enum Route {
     Responses,
     /// `POST /v1/embeddings`.
     Embeddings,
-    /// `GET /v1/models`.
+    /// `POST /v1beta/models/{id}:generateContent`, and under `/v1`, as the next four.
+    GenerateContent,
+    /// `POST /v1beta/models/{id}:streamGenerateContent?alt=sse`.
+    StreamGenerateContent,
+    /// `POST /v1beta/models/{id}:countTokens`.
+    CountContent,
+    /// `POST /v1beta/models/{id}:embedContent`.
+    EmbedContent,
+    /// `POST /v1beta/models/{id}:batchEmbedContents`.
+    BatchEmbedContents,
+    /// `GET /v1/models`, `/v1beta/models`.
     Models,
-    /// `GET /v1/models/{id}`.
+    /// `GET /v1/models/{id}`, `/v1beta/models/{id}`.
     Model,
     /// `GET /usage/self`.
     Usage,
@@ -39,11 +51,21 @@ impl Route {
         ("/v1/responses", Self::Responses),
         ("/v1/embeddings", Self::Embeddings),
         ("/v1/models", Self::Models),
+        ("/v1beta/models", Self::Models),
         ("/usage/self", Self::Usage),
         ("/managed/settings", Self::Settings),
         ("/v1/metrics", Self::Telemetry),
         ("/v1/logs", Self::Telemetry),
         ("/v1/traces", Self::Telemetry),
+    ];
+
+    /// Every route whose path holds the model, and after it a verb.
+    const WITH_MODEL: [Self; 5] = [
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::CountContent,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
     ];
 
     /// Its name in records.
@@ -55,6 +77,11 @@ impl Route {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
+            Self::GenerateContent => "generate_content",
+            Self::StreamGenerateContent => "stream_generate_content",
+            Self::CountContent => "count_content",
+            Self::EmbedContent => "embed_content",
+            Self::BatchEmbedContents => "batch_embed_contents",
             Self::Models => "models",
             Self::Model => "model",
             Self::Usage => "usage",
@@ -75,7 +102,22 @@ impl Route {
     /// Whether a model is asked: the routes that are read, routed, scrubbed and forwarded.
     #[must_use]
     pub const fn asks_a_model(self) -> bool {
-        self.upstream_path().is_some()
+        self.upstream_path().is_some() || self.verb().is_some()
+    }
+
+    /// Whether it counts the tokens of a request and asks nothing else: free of charge.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::CountTokens | Self::CountContent)
+    }
+
+    /// Whether it makes embeddings: nothing is written, so nothing is streamed.
+    #[must_use]
+    pub const fn embeds(self) -> bool {
+        matches!(
+            self,
+            Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents
+        )
     }
 
     /// What is appended to the base URL of an upstream.
@@ -91,6 +133,27 @@ impl Route {
         }
     }
 
+    /// What follows the model in the path, where the model stands in the path.
+    pub(crate) const fn verb(self) -> Option<&'static str> {
+        match self {
+            Self::GenerateContent => Some("generateContent"),
+            Self::StreamGenerateContent => Some("streamGenerateContent"),
+            Self::CountContent => Some("countTokens"),
+            Self::EmbedContent => Some("embedContent"),
+            Self::BatchEmbedContents => Some("batchEmbedContents"),
+            _ => None,
+        }
+    }
+
+    /// The only query it is called with, where it is called with one. A stream without it would be
+    /// one JSON array, in which there is no place for a heartbeat or an error of ours.
+    pub(crate) const fn query(self) -> Option<&'static str> {
+        match self {
+            Self::StreamGenerateContent => Some("alt=sse"),
+            _ => None,
+        }
+    }
+
     /// Its wire format; where both share a path, the one of the caller's headers.
     pub(super) fn dialect(self, headers: &HeaderMap) -> Dialect {
         match self {
@@ -98,6 +161,11 @@ impl Route {
                 Dialect::Anthropic
             }
             Self::Chat | Self::Responses | Self::Embeddings => Dialect::OpenAi,
+            Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::CountContent
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Models | Self::Model | Self::Usage => by_headers(headers),
         }
     }
@@ -108,7 +176,111 @@ pub(super) fn by_headers(headers: &HeaderMap) -> Dialect {
     let anthropic = headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
     if anthropic {
         Dialect::Anthropic
+    } else if headers.contains_key("x-goog-api-key") {
+        Dialect::Gemini
     } else {
         Dialect::OpenAi
     }
 }
+
+/// The version in a path. Gemini's two differ in what they know, so the caller's goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Version {
+    /// `/v1`.
+    V1,
+    /// `/v1beta`.
+    V1Beta,
+}
+
+impl Version {
+    /// As it stands in a path.
+    pub(crate) const fn segment(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V1Beta => "v1beta",
+        }
+    }
+}
+
+/// What a path leads to.
+pub(super) struct Place {
+    pub(super) route: Route,
+    pub(super) version: Version,
+    /// The model in it.
+    pub(super) named: Option<ModelName>,
+}
+
+impl Place {
+    /// The place of a path.
+    pub(super) fn of(path: &str) -> Result<Self, AdmitError> {
+        let dots = path.split('/').any(|part| part == "." || part == "..");
+        let strange = |b: u8| b == b'%' || b == b'\\' || !b.is_ascii_graphic();
+        if dots || path.bytes().any(strange) {
+            return Err(AdmitError::Path);
+        }
+        let version = if path.starts_with(V1_BETA) {
+            Version::V1Beta
+        } else {
+            Version::V1
+        };
+        let mut known = Route::TABLE.iter();
+        if let Some((_, route)) = known.find(|(known, _)| *known == path) {
+            let (route, named) = (*route, None);
+            return Ok(Self {
+                route,
+                version,
+                named,
+            });
+        }
+        let rest = path
+            .strip_prefix(V1_BETA)
+            .or_else(|| path.strip_prefix("/v1/"))
+            .and_then(|rest| rest.strip_prefix("models/"))
+            .ok_or(AdmitError::NoRoute)?;
+        let (route, named) = called(rest)
+            .or_else(|| shown(rest, version))
+            .ok_or(AdmitError::NoRoute)?;
+        Ok(Self {
+            route,
+            version,
+            named: Some(named),
+        })
+    }
+
+    /// Its wire format. One version is spoken by one provider only.
+    pub(super) fn dialect(&self, headers: &HeaderMap) -> Dialect {
+        match self.version {
+            Version::V1Beta => Dialect::Gemini,
+            Version::V1 => self.route.dialect(headers),
+        }
+    }
+}
+
+/// `{id}:{verb}`, where the name is one plain segment and the verb one we know.
+fn called(rest: &str) -> Option<(Route, ModelName)> {
+    let (id, verb) = rest.split_once(':')?;
+    let mut routes = Route::WITH_MODEL.iter();
+    let route = routes.find(|route| route.verb() == Some(verb))?;
+    Some((*route, segment(id)?))
+}
+
+/// `{id}` of a model that is looked up. Names of other providers have slashes and colons in them.
+fn shown(rest: &str, version: Version) -> Option<(Route, ModelName)> {
+    let named = match version {
+        Version::V1Beta => segment(rest),
+        Version::V1 => Some(rest)
+            .filter(|id| id.split('/').all(|part| !part.is_empty()))
+            .and_then(ModelName::parse),
+    };
+    Some((Route::Model, named?))
+}
+
+/// A model that can stand in a path: letters, digits, `.`, `_` and `-`, and not only dots.
+pub(crate) fn segment(id: &str) -> Option<ModelName> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let fits = id.bytes().all(plain) && !id.bytes().all(|b| b == b'.');
+    Some(id).filter(|_| fits).and_then(ModelName::parse)
+}
+
+const V1_BETA: &str = "/v1beta/";

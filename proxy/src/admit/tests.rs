@@ -70,6 +70,100 @@ fn url_08_no_route_is_reached_by_a_prefix_or_an_alias() {
 }
 
 #[test]
+fn a_gemini_path_names_the_model_and_what_is_asked_of_it() {
+    for (verb, route, query) in [
+        ("generateContent", Route::GenerateContent, ""),
+        (
+            "streamGenerateContent",
+            Route::StreamGenerateContent,
+            "?alt=sse",
+        ),
+        ("countTokens", Route::CountContent, ""),
+        ("embedContent", Route::EmbedContent, ""),
+        ("batchEmbedContents", Route::BatchEmbedContents, ""),
+    ] {
+        for (segment, version) in [("v1", Version::V1), ("v1beta", Version::V1Beta)] {
+            let target = format!("/{segment}/models/gemini-3.1-pro_x:{verb}{query}");
+
+            let admitted = admit(&head(Method::POST, &target), &Limits::default()).unwrap();
+
+            let call = admitted.call();
+            assert_eq!((call.route(), call.version()), (route, version), "{target}");
+            assert_eq!(call.dialect(), Dialect::Gemini);
+            assert_eq!(call.named().unwrap().as_str(), "gemini-3.1-pro_x");
+            let get = admit(&head(Method::GET, &target), &Limits::default());
+            assert_eq!(get.unwrap_err(), AdmitError::Method(route));
+        }
+    }
+}
+
+#[test]
+fn url_08_a_gemini_path_has_one_spelling() {
+    for path in [
+        "/v1beta/models/a:generatecontent",
+        "/v1beta/models/a:GenerateContent",
+        "/v1beta/models/a:generate_content",
+        "/v1beta/models/a:generateContent/",
+        "/v1beta/models/a:generateContent:",
+        "/v1beta/models/a:generateContent:countTokens",
+        "/v1beta/models/a:b:generateContent",
+        "/v1beta/models/:generateContent",
+        "/v1beta/models/...:generateContent",
+        "/v1beta/models/a/b:generateContent",
+        "/v1beta/models//a:generateContent",
+        "/v1beta/models/a@b:generateContent",
+        "/v1beta/models/models/a:generateContent",
+        "/v1beta/models/a;x:generateContent",
+        "/v1beta/models/a:predict",
+        "/v1beta/models/a:batchGenerateContent",
+        "/v1beta/tunedModels/a:generateContent",
+        "/v1beta/files",
+        "/v1beta/cachedContents",
+        "/v1beta/messages",
+        "/v1beta1/models/a:generateContent",
+        "/V1beta/models/a:generateContent",
+        "/v1/v1beta/models/a:generateContent",
+    ] {
+        assert_eq!(refusal("POST", path), AdmitError::NoRoute, "{path}");
+    }
+    for path in [
+        "/v1beta/models/%61:generateContent",
+        "/v1beta/models/a%3AgenerateContent",
+        "/v1beta/models/..:generateContent/../x",
+        "/v1beta/models/a\\b:generateContent",
+    ] {
+        // Not every one is a target that this parser lets through at all.
+        let Ok(request) = Request::post(path).body(()) else {
+            continue;
+        };
+        let refused = admit(&request.into_parts().0, &Limits::default()).unwrap_err();
+        assert_eq!(refused, AdmitError::Path, "{path}");
+    }
+}
+
+#[test]
+fn a_gemini_stream_is_taken_as_events_only() {
+    let stream = "/v1beta/models/a:streamGenerateContent";
+    for query in ["", "?", "?alt=json"] {
+        let refused = refusal("POST", &format!("{stream}{query}"));
+
+        assert_eq!(refused, AdmitError::StreamForm, "{query}");
+        assert!(refused.public().2.contains("?alt=sse"));
+    }
+    for target in [
+        format!("{stream}?alt=sse&alt=json"),
+        format!("{stream}?alt=SSE"),
+        format!("{stream}?$alt=sse"),
+        format!("{stream}?alt=media"),
+        "/v1beta/models/a:generateContent?alt=sse".to_owned(),
+    ] {
+        assert_eq!(refusal("POST", &target), AdmitError::Query, "{target}");
+    }
+    let keyed = refusal("POST", &format!("{stream}?alt=sse&key=secret"));
+    assert_eq!(keyed, AdmitError::CredentialInQuery);
+}
+
+#[test]
 fn h1_15_an_unknown_method_is_refused() {
     for method in [
         "CONNECT", "TRACE", "get", "post", "DELETE", "HEAD", "OPTIONS", "PRI",
@@ -104,6 +198,7 @@ fn only_listed_queries_are_taken() {
         ("POST", "/v1/messages/count_tokens?beta=true", true),
         ("GET", "/v1/models?limit=1000", false),
         ("GET", "/v1/models?client_version=0.169.0", false),
+        ("GET", "/v1beta/models?pageSize=50&pageToken=x", false),
     ];
     for (method, target, beta) in good {
         let parts = head(method.parse().unwrap(), target);
@@ -307,6 +402,19 @@ fn a_shared_path_answers_in_the_dialect_of_the_headers() {
         dialect_of(&head(Method::PUT, "/v1/messages")),
         Dialect::Anthropic
     );
+    let mut google = head(Method::GET, "/v1/models");
+    let key = HeaderValue::from_static("bauta_x.y.z");
+    google.headers.insert("x-goog-api-key", key);
+    assert_eq!(dialect_of(&google), Dialect::Gemini);
+    // Whatever is wrong with it.
+    for path in [
+        "/v1beta/models",
+        "/v1beta/models/a",
+        "/v1beta/files",
+        "/v1beta/%61",
+    ] {
+        assert_eq!(dialect_of(&head(Method::GET, path)), Dialect::Gemini);
+    }
 }
 
 #[test]

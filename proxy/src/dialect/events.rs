@@ -23,6 +23,9 @@ pub(super) struct Events {
     line_bytes: usize,
     /// Whether something of an event has come since the last one ended.
     open: bool,
+    /// Whether lines of bare JSON are data too: Gemini tells an error in the middle of a stream in
+    /// such lines, without `data:` before them.
+    bare: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,6 +43,12 @@ enum State {
 }
 
 impl Events {
+    /// The same, and a line that begins like JSON is data.
+    pub(super) const fn with_bare_json(mut self, bare: bool) -> Self {
+        self.bare = bare;
+        self
+    }
+
     /// Goes over `chunk` and hands on each piece.
     pub(super) fn feed<'a>(&mut self, chunk: &'a [u8], mut take: impl FnMut(Piece<'a>)) {
         let mut rest = chunk;
@@ -56,6 +65,11 @@ impl Events {
             }
             rest = self.in_line(rest, &mut take);
         }
+    }
+
+    /// Whether lines of bare JSON are data.
+    pub(super) const fn takes_bare_json(&self) -> bool {
+        self.bare
     }
 
     /// Whether nothing of an event is open: the only place where bytes of ours may go.
@@ -88,6 +102,10 @@ impl Events {
             return rest;
         };
         match self.state {
+            State::Start if self.bare && is_json(*first) => {
+                self.state = State::Data;
+                self.in_line(rest, take)
+            }
             State::Start | State::Name(_) => {
                 let seen = match self.state {
                     State::Name(seen) => seen,
@@ -121,3 +139,8 @@ impl Events {
 }
 
 const NAME: &[u8] = b"data:";
+
+/// Whether a line of JSON that was broken into lines may begin like this. No field of an event does.
+const fn is_json(first: u8) -> bool {
+    matches!(first, b'{' | b'}' | b'[' | b']' | b'"' | b' ' | b'\t')
+}

@@ -98,6 +98,9 @@ pub struct Tally {
     text_bytes: u64,
     done: bool,
     failed: bool,
+    /// Candidates of a stream that have begun, and those that are finished, a bit each.
+    candidates: u32,
+    finished: u32,
     sequence: u64,
     /// The first bytes of the data of the current event, to know `[DONE]`.
     start: [u8; DONE.len()],
@@ -128,18 +131,20 @@ impl Tally {
         let form = match kind.as_deref() {
             _ if encoded => Form::Opaque,
             Some("application/json") => Form::Document,
-            Some("text/event-stream") if route != Route::Embeddings => Form::Events,
+            Some("text/event-stream") if !route.embeds() => Form::Events,
             _ => Form::Opaque,
         };
         Self {
             form,
             walk: Walk::default(),
-            events: Events::default(),
+            events: Events::default().with_bare_json(route == Route::StreamGenerateContent),
             counts: Counts::default(),
             final_output: false,
             text_bytes: 0,
             done: false,
             failed: false,
+            candidates: 0,
+            finished: 0,
             sequence: 0,
             start: [0; DONE.len()],
             start_len: 0,
@@ -171,15 +176,19 @@ impl Tally {
         if self.form == Form::Document {
             let said = self.walk.finish();
             // A document is complete when its last brace came, and its count is the last word.
-            self.done = said.whole;
-            if self.done {
+            if said.whole {
                 self.text_bytes = 0;
             }
             self.take(said);
+            self.done = said.whole;
+        } else if self.events.takes_bare_json() {
+            // A bare error has no blank line after it.
+            let said = self.walk.finish();
+            self.failed |= said.whole && said.error;
         }
         let ending = match self {
             Self { failed: true, .. } => Ending::Failed,
-            Self { done: true, .. } => Ending::Complete,
+            _ if self.has_ended() => Ending::Complete,
             _ if self.form == Form::Opaque => Ending::Complete,
             _ => Ending::Truncated,
         };
@@ -207,7 +216,9 @@ impl Tally {
     /// Whether the end of the stream was told. Nothing of ours comes after it.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
-        self.done || self.failed
+        // A stream with several candidates tells the end of each.
+        let finished = self.finished != 0 && self.finished == self.candidates;
+        self.done || self.failed || finished
     }
 
     /// Whether a line is longer than any client takes. Such a stream is cut.
@@ -254,13 +265,17 @@ impl Tally {
         if said.text_bytes > 0 {
             self.final_output = false;
         }
-        if said.usage.output.is_some() {
+        if said.usage.tells_output() {
             self.final_output = true;
         }
         self.text_bytes = self.text_bytes.saturating_add(said.text_bytes);
         self.counts.merge(said.usage);
         self.done |= said.kind == Kind::Done;
         self.failed |= said.error || said.kind == Kind::Failed;
+        if self.form == Form::Events {
+            self.candidates |= said.candidates;
+            self.finished |= said.finished;
+        }
         if let Some(number) = said.sequence {
             self.sequence = number.saturating_add(1);
         }

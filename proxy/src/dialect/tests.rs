@@ -37,9 +37,36 @@ fn a_gate_is_refused_so_that_each_client_shows_it_once() {
 }
 
 #[test]
+fn a_gemini_client_is_refused_in_the_form_of_its_provider() {
+    let cases = [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (405, "INVALID_ARGUMENT"),
+        (413, "INVALID_ARGUMENT"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (501, "UNIMPLEMENTED"),
+        (502, "UNAVAILABLE"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+    ];
+    for (code, word) in cases {
+        let told = Told::new((StatusCode::from_u16(code).unwrap(), "code", "Sentence."));
+
+        let (status, body) = parts(&Dialect::Gemini.refuse(&told));
+
+        assert_eq!(status.as_u16(), code);
+        let error = json!({ "code": code, "message": "Sentence.", "status": word });
+        assert_eq!(body, json!({ "error": error }));
+    }
+}
+
+#[test]
 fn a_refused_token_is_not_tried_again() {
     let told = Told::new((StatusCode::UNAUTHORIZED, "token_refused", "No."));
-    for dialect in [Dialect::Anthropic, Dialect::OpenAi] {
+    for dialect in ALL {
         let response = dialect.refuse(&told);
 
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
@@ -164,6 +191,23 @@ fn hdr_08_the_organisation_of_openai_stays_here() {
 }
 
 #[test]
+fn hdr_08_what_google_says_about_itself_stays_here() {
+    let sent = [
+        ("content-type", "application/json; charset=UTF-8"),
+        ("server", "scaffolding on HTTPServer2"),
+        ("server-timing", "gfet4t7; dur=12"),
+        ("x-goog-request-id", "x"),
+        ("x-request-id", "req_1"),
+        ("alt-svc", "h3"),
+        ("vary", "Origin"),
+    ];
+
+    let kept = Dialect::Gemini.returned(&map(&sent));
+
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["content-type"]);
+}
+
+#[test]
 fn hdr_08_a_request_id_that_carries_more_stays_here() {
     for id in ["org_acme/req_1", "req_1 acme", "", "ada@example.com"] {
         let kept = Dialect::OpenAi.returned(&map(&[("x-request-id", id)]));
@@ -187,6 +231,7 @@ fn a_cut_stream_ends_with_one_event_that_its_client_raises() {
     let chat = Dialect::OpenAi.cut(Route::Chat, &tally("data: {\"cho"), &told);
     let numbered = tally("data: {\"sequence_number\":41}\n\n");
     let responses = Dialect::OpenAi.cut(Route::Responses, &numbered, &told);
+    let gemini = Dialect::Gemini.cut(Route::StreamGenerateContent, &tally("data: {\"c"), &told);
 
     let (name, data) = event(&messages);
     assert_eq!(name, Some("error"));
@@ -199,11 +244,15 @@ fn a_cut_stream_ends_with_one_event_that_its_client_raises() {
     assert_eq!(name, Some("error"));
     assert_eq!(data["type"], "error");
     assert_eq!(data["sequence_number"], 42);
+    let (name, data) = event(gemini.strip_prefix(b"\n\n").unwrap());
+    assert_eq!(name, None);
+    assert_eq!(data["error"]["code"], 502);
+    assert_eq!(data["error"]["status"], "UNAVAILABLE");
 }
 
 #[test]
 fn a_heartbeat_is_a_whole_event_and_changes_no_count() {
-    for dialect in [Dialect::Anthropic, Dialect::OpenAi] {
+    for dialect in ALL {
         let value = HeaderValue::from_static("text/event-stream");
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
         let mut tally = Tally::new(Route::Messages, &headers);
@@ -214,6 +263,14 @@ fn a_heartbeat_is_a_whole_event_and_changes_no_count() {
         assert!(!tally.has_ended());
     }
 }
+
+#[test]
+fn a_heartbeat_of_gemini_is_a_blank_line_and_nothing_more() {
+    // A comment, a named event: its SDKs take each for JSON and fail.
+    assert_eq!(Dialect::Gemini.heartbeat(), b"\n");
+}
+
+const ALL: [Dialect; 3] = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Gemini];
 
 fn event(bytes: &[u8]) -> (Option<&str>, Value) {
     let text = std::str::from_utf8(bytes).unwrap();

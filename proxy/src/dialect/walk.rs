@@ -24,6 +24,9 @@ pub(super) struct Said {
     pub(super) sequence: Option<u64>,
     /// Whether a document began and its last brace was seen.
     pub(super) whole: bool,
+    /// Candidates it brought a piece of, and those of them it called finished, a bit each.
+    pub(super) candidates: u32,
+    pub(super) finished: u32,
 }
 
 /// Which event of a stream a document is, as far as it matters.
@@ -41,9 +44,14 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Counts {
     pub(super) input: Option<u64>,
-    /// Whether `input` holds what was read from a cache, as `OpenAI` counts; Anthropic does not.
+    /// Read beside `input`: what the tools of a Gemini request brought in.
+    pub(super) input_of_tools: Option<u64>,
+    /// Whether `input` holds what was read from a cache, as `OpenAI` and Gemini count; Anthropic
+    /// does not.
     pub(super) inclusive: bool,
     pub(super) output: Option<u64>,
+    /// Written beside `output`: what a Gemini model thought. Elsewhere it is part of `output`.
+    pub(super) thought: Option<u64>,
     pub(super) cached: Option<u64>,
     pub(super) written: Option<u64>,
     pub(super) written_hour: Option<u64>,
@@ -54,8 +62,10 @@ impl Counts {
     /// larger one.
     pub(super) fn merge(&mut self, later: Self) {
         self.input = self.input.max(later.input);
+        self.input_of_tools = self.input_of_tools.max(later.input_of_tools);
         self.inclusive |= later.inclusive;
         self.output = self.output.max(later.output);
+        self.thought = self.thought.max(later.thought);
         self.cached = self.cached.max(later.cached);
         self.written = self.written.max(later.written);
         self.written_hour = self.written_hour.max(later.written_hour);
@@ -66,14 +76,21 @@ impl Counts {
         self.input.is_some()
     }
 
+    /// Whether tokens written were told.
+    pub(super) const fn tells_output(&self) -> bool {
+        self.output.is_some() || self.thought.is_some()
+    }
+
     pub(super) fn usage(&self) -> Usage {
         let cached = self.cached.unwrap_or(0);
         let written = self.written.unwrap_or(0);
         let hour = self.written_hour.unwrap_or(0);
         let within = if self.inclusive { cached } else { 0 };
+        let input = self.input.unwrap_or(0).saturating_sub(within);
+        let output = self.output.unwrap_or(0);
         Usage {
-            input: self.input.unwrap_or(0).saturating_sub(within),
-            output: self.output.unwrap_or(0),
+            input: input.saturating_add(self.input_of_tools.unwrap_or(0)),
+            output: output.saturating_add(self.thought.unwrap_or(0)),
             cache_read: cached,
             // The total holds both lifetimes.
             cache_write: written.saturating_sub(hour),
@@ -95,6 +112,9 @@ pub(super) struct Walk {
     /// The key whose value is next.
     key: Key,
     word: Word,
+    /// Which candidate is open, and whether it is finished.
+    candidate: u32,
+    is_finished: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -123,6 +143,8 @@ enum Purpose {
 enum Node {
     #[default]
     Other,
+    /// An array around all: Gemini may wrap an error in one.
+    List,
     /// The outermost object.
     Root,
     /// `message` or `response`, which wrap the usage of a stream.
@@ -135,6 +157,11 @@ enum Node {
     /// `choices`, and an object in it.
     Choices,
     Choice,
+    /// `candidates`, and an object in it.
+    Candidates,
+    Candidate,
+    /// `promptFeedback`.
+    Feedback,
     /// What the model has just written.
     Delta,
 }
@@ -153,6 +180,10 @@ enum Key {
     Usage,
     Delta,
     Choices,
+    Candidates,
+    Feedback,
+    /// What ends a candidate, or a prompt that is not answered.
+    Reason,
     Details,
     Creation,
     Number(Number),
@@ -167,6 +198,9 @@ enum Number {
     CacheWrite,
     Cached,
     Hour,
+    OfTools,
+    Thought,
+    Candidate,
 }
 
 impl Walk {
@@ -224,7 +258,7 @@ impl Walk {
             (true, Node::Other, _) | (false, Node::Delta, Key::Type | Key::Label) => {
                 Purpose::Nothing
             }
-            (true, ..) | (false, Node::Root, Key::Type) => Purpose::Word,
+            (true, ..) | (false, Node::Root, Key::Type) | (false, _, Key::Reason) => Purpose::Word,
             (false, Node::Delta, _) | (false, Node::Root, Key::Delta) => Purpose::Text,
             _ => Purpose::Nothing,
         }
@@ -282,6 +316,10 @@ impl Walk {
         match (self.node(), self.key) {
             (Node::Root, Key::Type) => self.said.kind = event(self.word.text()),
             (Node::Root, Key::Error) => self.said.error = true,
+            (Node::Candidate, Key::Reason) => self.is_finished = self.word.is_reason(),
+            (Node::Feedback, Key::Reason) if self.word.is_reason() => {
+                self.said.kind = Kind::Done;
+            }
             _ => {}
         }
     }
@@ -315,6 +353,11 @@ impl Walk {
             Key::Number(Number::CacheRead | Number::Cached) => counts.cached = number,
             Key::Number(Number::CacheWrite) => counts.written = number,
             Key::Number(Number::Hour) => counts.written_hour = number,
+            Key::Number(Number::OfTools) => counts.input_of_tools = number,
+            Key::Number(Number::Thought) => counts.thought = number,
+            Key::Number(Number::Candidate) => {
+                self.candidate = number.and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX);
+            }
             _ => {}
         }
         self.key = Key::Other;
@@ -324,6 +367,11 @@ impl Walk {
         let node = self.child(is_object);
         if (self.node(), self.key) == (Node::Root, Key::Error) && self.depth > 0 {
             self.said.error = true;
+        }
+        if node == Node::Candidate {
+            // Protobuf leaves out a number that is zero.
+            self.candidate = 0;
+            self.is_finished = false;
         }
         if node == Node::Details {
             // OpenAI's Responses count cached tokens into `input_tokens` and say so beside it.
@@ -339,15 +387,21 @@ impl Walk {
 
     fn child(&self, is_object: bool) -> Node {
         if self.depth == 0 {
-            return if is_object { Node::Root } else { Node::Other };
+            return if is_object { Node::Root } else { Node::List };
         }
         match (self.node(), self.key, is_object) {
+            (Node::List, _, true) => Node::Root,
             (Node::Root, Key::Wrapper, true) => Node::Wrapper,
             (Node::Root | Node::Wrapper, Key::Usage, true) => Node::Usage,
             (Node::Root, Key::Choices, false) => Node::Choices,
             (Node::Choices, _, true) => Node::Choice,
+            (Node::Root, Key::Candidates, false) => Node::Candidates,
+            (Node::Candidates, _, true) => Node::Candidate,
+            (Node::Root, Key::Feedback, true) => Node::Feedback,
             // All that nests in a delta is part of it: tool calls are arrays of objects.
-            (Node::Root | Node::Choice, Key::Delta, true) | (Node::Delta, ..) => Node::Delta,
+            (Node::Root | Node::Choice | Node::Candidate, Key::Delta, true) | (Node::Delta, ..) => {
+                Node::Delta
+            }
             (Node::Usage, Key::Details, true) => Node::Details,
             (Node::Usage, Key::Creation, true) => Node::Creation,
             _ => Node::Other,
@@ -355,6 +409,14 @@ impl Walk {
     }
 
     fn close(&mut self) {
+        if self.node() == Node::Candidate {
+            // Beyond the last bit all share one.
+            let bit = 1_u32.wrapping_shl(self.candidate.min(31));
+            self.said.candidates |= bit;
+            if self.is_finished {
+                self.said.finished |= bit;
+            }
+        }
         self.depth = self.depth.saturating_sub(1);
         self.key = Key::Other;
         self.wants_key = false;
@@ -372,7 +434,10 @@ impl Walk {
 
     /// Whether what is open takes keys. Below the places that matter nobody asks.
     fn is_object(&self) -> bool {
-        !matches!(self.node(), Node::Other | Node::Choices)
+        !matches!(
+            self.node(),
+            Node::Other | Node::List | Node::Choices | Node::Candidates
+        )
     }
 }
 
@@ -380,13 +445,20 @@ impl Walk {
 fn key(node: Node, text: &[u8]) -> Key {
     match (node, text) {
         (Node::Root | Node::Delta, b"type") => Key::Type,
-        (Node::Delta, b"role" | b"id" | b"stop_reason" | b"stop_sequence") => Key::Label,
+        (
+            Node::Delta,
+            b"role" | b"id" | b"stop_reason" | b"stop_sequence" | b"mimeType" | b"thoughtSignature",
+        ) => Key::Label,
         (Node::Root, b"error") => Key::Error,
         (Node::Root, b"sequence_number") => Key::Sequence,
         (Node::Root, b"message" | b"response") => Key::Wrapper,
-        (Node::Root | Node::Wrapper, b"usage") => Key::Usage,
+        (Node::Root | Node::Wrapper, b"usage") | (Node::Root, b"usageMetadata") => Key::Usage,
         (Node::Root, b"choices") => Key::Choices,
-        (Node::Root | Node::Choice, b"delta") => Key::Delta,
+        (Node::Root, b"candidates") => Key::Candidates,
+        (Node::Root, b"promptFeedback") => Key::Feedback,
+        (Node::Root | Node::Choice, b"delta") | (Node::Candidate, b"content") => Key::Delta,
+        (Node::Candidate, b"finishReason") | (Node::Feedback, b"blockReason") => Key::Reason,
+        (Node::Candidate, b"index") => Key::Number(Number::Candidate),
         (Node::Usage, _) => in_usage(text),
         (Node::Details, b"cached_tokens") => Key::Number(Number::Cached),
         (Node::Creation, b"ephemeral_1h_input_tokens") => Key::Number(Number::Hour),
@@ -397,8 +469,13 @@ fn key(node: Node, text: &[u8]) -> Key {
 fn in_usage(text: &[u8]) -> Key {
     match text {
         b"input_tokens" => Key::Number(Number::Input),
-        b"prompt_tokens" => Key::Number(Number::Prompt),
-        b"output_tokens" | b"completion_tokens" => Key::Number(Number::Output),
+        b"prompt_tokens" | b"promptTokenCount" => Key::Number(Number::Prompt),
+        b"output_tokens" | b"completion_tokens" | b"candidatesTokenCount" => {
+            Key::Number(Number::Output)
+        }
+        b"cachedContentTokenCount" => Key::Number(Number::Cached),
+        b"toolUsePromptTokenCount" => Key::Number(Number::OfTools),
+        b"thoughtsTokenCount" => Key::Number(Number::Thought),
         b"cache_read_input_tokens" => Key::Number(Number::CacheRead),
         b"cache_creation_input_tokens" => Key::Number(Number::CacheWrite),
         b"prompt_tokens_details" | b"input_tokens_details" => Key::Details,
@@ -441,6 +518,12 @@ impl Word {
 
     fn text(&self) -> &[u8] {
         self.letters.get(..self.len).unwrap_or_default()
+    }
+
+    /// Whether it says why something ended. Enumerations of protobuf begin with a value that says
+    /// nothing.
+    fn is_reason(&self) -> bool {
+        self.len > 0 && !self.text().ends_with(b"_UNSPECIFIED")
     }
 
     /// A whole number without sign.

@@ -27,7 +27,8 @@ use tower::Service;
 use super::credential::{Credential, Shown};
 use crate::{
     admit::{Call, Route},
-    config::{BaseUrlError, UpstreamConfig},
+    config::{BaseUrlError, Endpoint, UpstreamConfig},
+    route::Door,
     scrub::Letter,
 };
 
@@ -39,6 +40,7 @@ pub struct Upstreams {
 
 struct Upstream {
     client: Client<Patient, Pieces>,
+    endpoint: Endpoint,
     uris: Vec<(Route, bool, Uri)>,
     shown: Option<Shown>,
 }
@@ -108,14 +110,14 @@ impl Upstreams {
 
     pub(super) async fn send(
         &self,
-        upstream: usize,
+        door: &Door,
         call: &Call,
         letter: Letter,
     ) -> Result<Response<Incoming>, Lost> {
-        let upstream = self.all.get(upstream).ok_or(Lost::Unsent)?;
+        let upstream = self.all.get(door.upstream()).ok_or(Lost::Unsent)?;
         let mut request = Request::new(Pieces::new(letter.body));
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = upstream.uri(call).ok_or(Lost::Unsent)?;
+        *request.uri_mut() = upstream.uri(call, door).ok_or(Lost::Unsent)?;
         *request.headers_mut() = letter.headers;
         if let Some(shown) = &upstream.shown {
             shown.insert(request.headers_mut());
@@ -136,7 +138,12 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn uri(&self, call: &Call) -> Option<Uri> {
+    /// A constant, or a constant around the name that configuration gives the model at this door.
+    fn uri(&self, call: &Call, door: &Door) -> Option<Uri> {
+        if call.route().verb().is_some() {
+            let (route, version) = (call.route(), call.version());
+            return self.endpoint.model_uri(route, version, door.model());
+        }
         let wanted = (call.route(), call.beta());
         let mut uris = self.uris.iter();
         let (.., uri) = uris.find(|(route, beta, _)| (*route, *beta) == wanted)?;
@@ -164,6 +171,7 @@ fn open(
         .http1_max_buf_size(64 * 1024);
     Ok(Upstream {
         client: client.build(connector(timeouts)?),
+        endpoint,
         uris,
         shown: credential.and_then(|credential| credential.header(config.dialect)),
     })

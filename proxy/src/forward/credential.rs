@@ -24,6 +24,10 @@ impl Credential {
                 HeaderName::from_static("x-api-key"),
                 Zeroizing::new(self.0.as_str().to_owned()),
             ),
+            Dialect::Gemini => (
+                HeaderName::from_static("x-goog-api-key"),
+                Zeroizing::new(self.0.as_str().to_owned()),
+            ),
             Dialect::OpenAi => (
                 header::AUTHORIZATION,
                 Zeroizing::new(format!("Bearer {}", self.0.as_str())),
@@ -59,6 +63,7 @@ mod tests {
         for (dialect, name, value) in [
             (Dialect::Anthropic, "x-api-key", "sk-canary"),
             (Dialect::OpenAi, "authorization", "Bearer sk-canary"),
+            (Dialect::Gemini, "x-goog-api-key", "sk-canary"),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(

@@ -1,5 +1,7 @@
 //! The members of a body that are read or replaced, and where they stand.
 
+use super::gemini::Spots;
+
 /// A member of the outermost object that decides something or identifies someone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -103,10 +105,11 @@ pub(crate) enum Fault {
     Duplicate,
     Keys,
     Twin(Field),
+    Spelling,
     Number,
 }
 
-/// A member of the outermost object, by the places of its bytes.
+/// A member, by the places of its bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Member {
     /// How many members come before it.
@@ -137,6 +140,8 @@ pub(crate) struct Fields {
     /// How many members the outermost object has.
     pub(crate) members: usize,
     pub(super) points_outside: bool,
+    /// What a Gemini body has of its own.
+    pub(crate) spots: Spots,
 }
 
 impl Fields {

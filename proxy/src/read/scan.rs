@@ -4,10 +4,12 @@ use super::{
     MAX_DEPTH, MAX_KEYS,
     cursor::{Cursor, Text},
     fields::{Fault, Field, Fields, Kind, Member, kind},
+    gemini::{Known, Node, Role, Spot},
 };
+use crate::dialect::Dialect;
 
 /// Checks the whole of `body` and gives the places of its members.
-pub(super) fn scan(body: &[u8]) -> Result<Fields, Fault> {
+pub(super) fn scan(body: &[u8], dialect: Dialect) -> Result<Fields, Fault> {
     if std::str::from_utf8(body).is_err() {
         return Err(Fault::Syntax);
     }
@@ -18,6 +20,12 @@ pub(super) fn scan(body: &[u8]) -> Result<Fields, Fault> {
         decoded: Vec::new(),
         fields: Fields::default(),
         current: None,
+        root: match dialect {
+            Dialect::Gemini => Node::Root,
+            _ => Node::Free,
+        },
+        next: Node::Free,
+        spot: None,
     };
     scan.cursor.skip_blanks();
     if scan.cursor.peek() != Some(b'{') {
@@ -38,6 +46,13 @@ struct Scan<'a> {
     fields: Fields,
     /// The member of the outermost object that is being read, if it is one of ours.
     current: Option<(Field, Member)>,
+    /// What the outermost object is: in Gemini's dialect a place of its own.
+    root: Node,
+    /// What opens as the value of the key that was just passed.
+    next: Node,
+    /// The member that is being read and how many frames are open around it, if it decides
+    /// something in Gemini's dialect.
+    spot: Option<(Spot, Member, usize)>,
 }
 
 /// A key, by what it means.
@@ -62,10 +77,14 @@ impl<'a> Key<'a> {
 
 #[derive(Clone, Copy)]
 enum Frame {
-    Array,
+    /// What the objects in it are.
+    Array(Node),
     Object {
         /// Where its keys begin in `keys`.
         keys: usize,
+        node: Node,
+        /// Which keys of its node it has, a bit each.
+        seen: u32,
     },
 }
 
@@ -93,7 +112,10 @@ impl<'a> Scan<'a> {
         match self.cursor.peek() {
             Some(b'"') => {
                 let text = self.cursor.string()?;
-                if self.is_type() && !text.plain().is_some_and(is_plain_type) {
+                if self.root == Node::Free
+                    && self.is_type()
+                    && !text.plain().is_some_and(is_plain_type)
+                {
                     self.fields.points_outside = true;
                 }
             }
@@ -129,17 +151,29 @@ impl<'a> Scan<'a> {
                     },
                 );
             }
+            if let Some((spot, member, depth)) = self.spot
+                && depth == self.frames.len()
+            {
+                let stop = self.cursor.at();
+                let member = Member {
+                    end,
+                    stop,
+                    ..member
+                };
+                self.fields.spots.put(spot, member)?;
+                self.spot = None;
+            }
             if self.cursor.takes(b',') {
                 let lead = self.cursor.at();
                 self.cursor.skip_blanks();
-                if let Frame::Object { keys } = frame {
+                if let Frame::Object { keys, .. } = frame {
                     self.key(keys, lead)?;
                 }
                 return Ok(false);
             }
             match frame {
-                Frame::Array => self.cursor.expect(b']')?,
-                Frame::Object { keys } => {
+                Frame::Array(_) => self.cursor.expect(b']')?,
+                Frame::Object { keys, .. } => {
                     self.cursor.expect(b'}')?;
                     self.close_object(keys)?;
                 }
@@ -150,7 +184,8 @@ impl<'a> Scan<'a> {
 
     fn open_object(&mut self) -> Result<bool, Fault> {
         let keys = self.keys.len();
-        self.push(Frame::Object { keys })?;
+        let (node, seen) = (self.opening(), 0);
+        self.push(Frame::Object { keys, node, seen })?;
         self.cursor.expect(b'{')?;
         let lead = self.cursor.at();
         if self.frames.len() == 1 {
@@ -166,7 +201,7 @@ impl<'a> Scan<'a> {
     }
 
     fn open_array(&mut self) -> Result<bool, Fault> {
-        self.push(Frame::Array)?;
+        self.push(Frame::Array(self.opening().in_array()))?;
         self.cursor.expect(b'[')?;
         self.cursor.skip_blanks();
         if self.cursor.takes(b']') {
@@ -174,6 +209,15 @@ impl<'a> Scan<'a> {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// What a container is that opens now.
+    fn opening(&self) -> Node {
+        match self.frames.last() {
+            None => self.root,
+            Some(Frame::Array(node)) => *node,
+            Some(Frame::Object { .. }) => self.next,
+        }
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), Fault> {
@@ -197,7 +241,9 @@ impl<'a> Scan<'a> {
             Some(text) => Key::Plain(text),
             None => self.decode(text),
         };
-        if self.frames.len() == 1 {
+        if self.root != Node::Free {
+            self.placed(&text.decoded(), lead)?;
+        } else if self.frames.len() == 1 {
             self.outermost(&text.decoded(), lead)?;
         }
         self.compare(key, from)?;
@@ -222,6 +268,40 @@ impl<'a> Scan<'a> {
         let is_same = |other: &Key<'_>| other.text(&self.decoded) == text;
         if others.len() < FEW_KEYS && others.iter().any(is_same) {
             return Err(Fault::Duplicate);
+        }
+        Ok(())
+    }
+
+    /// A key of a Gemini body, by the place of its object.
+    fn placed(&mut self, key: &[u8], lead: usize) -> Result<(), Fault> {
+        self.next = Node::Free;
+        let depth = self.frames.len();
+        let Some(Frame::Object { node, seen, .. }) = self.frames.last_mut() else {
+            return Ok(());
+        };
+        let Known::Key(number, role) = node.key(key)? else {
+            self.fields.points_outside |= node.is_closed();
+            return Ok(());
+        };
+        let bit = 1_u32.wrapping_shl(number);
+        if *seen & bit != 0 {
+            return Err(Fault::Duplicate);
+        }
+        *seen |= bit;
+        match role {
+            Role::Plain => {}
+            Role::Opens(node) => self.next = node,
+            Role::Is(spot) => {
+                let start = self.cursor.at();
+                let member = Member {
+                    index: 0,
+                    lead,
+                    start,
+                    end: start,
+                    stop: start,
+                };
+                self.spot = Some((spot, member, depth));
+            }
         }
         Ok(())
     }

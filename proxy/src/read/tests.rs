@@ -6,6 +6,8 @@ use serde_json::Value;
 use super::*;
 use crate::admit::{Limits, admit};
 
+mod gemini;
+
 #[test]
 fn a_body_is_read_without_being_changed() {
     let text =
@@ -392,7 +394,7 @@ proptest! {
             value.to_string()
         };
 
-        let fields = scan(text.as_bytes()).unwrap();
+        let fields = scan(text.as_bytes(), Dialect::Anthropic).unwrap();
 
         // As `serde_json` reads it back: it rounds some numbers.
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -444,15 +446,17 @@ proptest! {
 }
 
 fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let theirs = serde_json::from_slice::<Value>(bytes);
-    match (scan(bytes), theirs) {
-        (Ok(_), Ok(theirs)) => prop_assert!(theirs.is_object()),
-        (Ok(_), Err(error)) => prop_assert!(false, "taken, though {error}"),
-        (Err(Fault::Syntax), Ok(theirs)) => {
-            prop_assert!(false, "refused, though it is {theirs}");
+    for dialect in [Dialect::Anthropic, Dialect::Gemini] {
+        let theirs = serde_json::from_slice::<Value>(bytes);
+        match (scan(bytes, dialect), theirs) {
+            (Ok(_), Ok(theirs)) => prop_assert!(theirs.is_object()),
+            (Ok(_), Err(error)) => prop_assert!(false, "taken, though {error}"),
+            (Err(Fault::Syntax), Ok(theirs)) => {
+                prop_assert!(false, "refused, though it is {theirs}");
+            }
+            (Err(Fault::NotAnObject), Ok(theirs)) => prop_assert!(!theirs.is_object()),
+            _ => {}
         }
-        (Err(Fault::NotAnObject), Ok(theirs)) => prop_assert!(!theirs.is_object()),
-        _ => {}
     }
     Ok(())
 }

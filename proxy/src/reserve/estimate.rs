@@ -46,7 +46,8 @@ pub fn bound(asked: &Asked, plan: &Plan) -> Result<MicroUsd, CostError> {
 /// bytes the request had. An answer that failed before it brought anything costs nothing.
 #[must_use]
 pub fn charge(route: Route, total: &Total, price: Price, sent: usize, held: MicroUsd) -> MicroUsd {
-    if is_free(route) {
+    // Counting tokens costs nothing.
+    if route.counts() {
         return MicroUsd::ZERO;
     }
     let mut usage = total.usage;
@@ -78,12 +79,12 @@ impl Shape {
         let bytes = u64::try_from(asked.size_bytes()).unwrap_or(u64::MAX);
         let text = bytes.saturating_add(OVERHEAD_TOKENS);
         let one = match asked.max_output_tokens() {
-            _ if route == Route::Embeddings => 0,
+            _ if route.embeds() => 0,
             Some(most) => most,
             None => plan.max_output(),
         };
         Self {
-            free: is_free(route),
+            free: route.counts(),
             input: if asked.is_self_contained() {
                 text
             } else {
@@ -108,11 +109,6 @@ impl Shape {
         };
         cost(usage, dearest)
     }
-}
-
-/// Counting tokens costs nothing.
-fn is_free(route: Route) -> bool {
-    route == Route::CountTokens
 }
 
 fn tokens(bytes: u64) -> u64 {

@@ -16,18 +16,20 @@ pub fn insert(
     standing: Option<Standing>,
     now: UnixMillis,
 ) {
+    let [limit, remaining, reset] = match dialect {
+        Dialect::Anthropic => ANTHROPIC,
+        Dialect::OpenAi => OPENAI,
+        // It has no such headers, and its clients read none.
+        Dialect::Gemini => return,
+    };
     if let Some((rate, left, resets_at)) = hold.turn().standing() {
-        let [limit, remaining, reset] = match dialect {
-            Dialect::Anthropic => ANTHROPIC,
-            Dialect::OpenAi => OPENAI,
-        };
         headers.insert(limit, HeaderValue::from(rate.requests));
         headers.insert(remaining, HeaderValue::from(left));
         let at = match dialect {
             Dialect::Anthropic => UnixMillis::from_seconds(resets_at.seconds())
                 .to_string()
                 .replace(".000Z", "Z"),
-            Dialect::OpenAi => format!("{}s", seconds_until(resets_at, now)),
+            _ => format!("{}s", seconds_until(resets_at, now)),
         };
         if let Ok(value) = HeaderValue::try_from(at) {
             headers.insert(reset, value);

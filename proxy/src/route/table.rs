@@ -5,6 +5,7 @@ use std::{collections::HashMap, fmt};
 use bauta_token::scope::{ModelName, Name};
 
 use crate::{
+    admit::segment,
     config::{EndUser, Metadata, ModelConfig, TargetConfig, UpstreamConfig},
     dialect::Dialect,
     price::Price,
@@ -254,6 +255,17 @@ fn check_targets(model: &ModelConfig, upstreams: &[UpstreamConfig], findings: &m
                 "model {name}: no upstream is named {}",
                 target.upstream
             )));
+        }
+    }
+    for target in model.targets.iter().chain(&model.fallback) {
+        let in_path = dialect(target) == Some(Dialect::Gemini);
+        for written in [&target.model, name] {
+            if in_path && segment(written.as_str()).is_none() {
+                findings.push(Finding::error(format!(
+                    "model {name}: {written} cannot stand in a path, and the gemini dialect puts \
+                     it there: use letters, digits, '.', '_' and '-' (no `models/` before it)"
+                )));
+            }
         }
     }
     let mut dialects: Vec<Dialect> = model.targets.iter().filter_map(dialect).collect();

@@ -230,6 +230,33 @@ fn a_configuration_that_cannot_work_is_refused() {
 }
 
 #[test]
+fn url_08_a_name_that_cannot_stand_in_a_path_is_no_gemini_model() {
+    let google = json!([
+        { "name": "g", "dialect": "gemini", "base_url": "https://g.example" },
+    ]);
+    let named = |name: &str, target: &str| {
+        json!([{
+            "name": name,
+            "targets": [{ "upstream": "g", "model": target }],
+            "price": { "input": "1", "output": "1" },
+        }])
+    };
+
+    assert!(load(&named("gemini", "gemini-3.1-pro"), &google).is_ok());
+    for (name, target) in [
+        ("gemini", "models/gemini-3-pro"),
+        ("gemini", "a:countTokens"),
+        ("gemini", ".."),
+        ("google/gemini", "gemini-3-pro"),
+    ] {
+        let findings = load(&named(name, target), &google).unwrap_err();
+
+        let told = |it: &Finding| it.sentence.contains("cannot stand in a path");
+        assert!(findings.iter().any(told), "{name} {target}: {findings:?}");
+    }
+}
+
+#[test]
 fn a_dialect_without_a_fallback_is_told() {
     let (_, findings) = load(&models(), &upstreams()).unwrap();
 

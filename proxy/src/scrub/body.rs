@@ -9,7 +9,7 @@ use crate::{
     admit::Route,
     config::{EndUser, Metadata},
     dialect::Dialect,
-    read::{Asked, Field, Fields, Member},
+    read::{Asked, Field, Fields, Member, Spot},
     route::Door,
 };
 
@@ -38,6 +38,8 @@ enum Piece {
     Bytes(Bytes),
     /// The name of the model, which came as this.
     Model { asked: String, written: Bytes },
+    /// The name of the model as a resource, `models/{id}`, which came as this.
+    Resource { asked: String, written: Bytes },
     /// The pseudonym, as a JSON string.
     Face,
     /// A new member that holds the pseudonym, and its comma.
@@ -86,6 +88,8 @@ impl Body {
             Piece::Bytes(bytes) => bytes.clone(),
             Piece::Model { asked, written } if asked == door.model().as_str() => written.clone(),
             Piece::Model { .. } => quoted(door.model().as_str()),
+            Piece::Resource { asked, written } if asked == door.model().as_str() => written.clone(),
+            Piece::Resource { .. } => quoted(&format!("models/{}", door.model())),
             Piece::Face => quoted(face.as_str()),
             Piece::NewFace(place) => new_face(*place, door.end_user(), face),
             Piece::CacheKey(inner) => cache_key(inner, face),
@@ -118,6 +122,9 @@ impl Edit {
 fn edits(asked: &Asked, seal: &CacheSeal) -> Vec<Edit> {
     let (body, fields) = (asked.body(), asked.fields());
     let slice = |member: Member| body.slice(member.start..member.end);
+    if asked.call().dialect() == Dialect::Gemini {
+        return gemini(asked);
+    }
     let mut edits = Vec::with_capacity(8);
     if let Some(member) = fields.get(Field::Model) {
         let model = Piece::Model {
@@ -144,9 +151,29 @@ fn edits(asked: &Asked, seal: &CacheSeal) -> Vec<Edit> {
     }
     match asked.call().dialect() {
         Dialect::Anthropic => anthropic(asked.call().route(), fields, &mut edits),
-        Dialect::OpenAi => openai(asked, &mut edits),
+        _ => openai(asked, &mut edits),
     }
     edits
+}
+
+/// This dialect has no field for a pseudonym: nobody is named, and labels, which may name anybody,
+/// are emptied wherever they stand.
+fn gemini(asked: &Asked) -> Vec<Edit> {
+    let body = asked.body();
+    let spots = asked.fields().spots.iter();
+    let present = spots.filter(|(_, member)| member.value(body) != b"null");
+    let edits = present.filter_map(|(spot, member)| {
+        let piece = match spot {
+            Spot::Labels => Piece::Bytes(Bytes::from_static(b"{}")),
+            Spot::Model => Piece::Resource {
+                asked: asked.model().as_str().to_owned(),
+                written: body.slice(member.start..member.end),
+            },
+            Spot::MaxOutputTokens | Spot::CandidateCount => return None,
+        };
+        Some(Edit::value(member, vec![piece]))
+    });
+    edits.collect()
 }
 
 fn anthropic(route: Route, fields: &Fields, edits: &mut Vec<Edit>) {

@@ -16,7 +16,7 @@ pub(super) fn user_agent(text: Option<&str>) -> HeaderValue {
 fn reduced(text: &str) -> Option<String> {
     PRODUCTS.iter().find_map(|product| {
         let version = text.strip_prefix(product)?.strip_prefix(['/', ' '])?;
-        let version = version.split([' ', '(', ';']).next()?;
+        let version = version.split([' ', '(', ';', '/']).next()?;
         let separator = if product.contains('/') { ' ' } else { '/' };
         is_version(version).then(|| format!("{product}{separator}{version}"))
     })
@@ -42,6 +42,9 @@ const PRODUCTS: &[&str] = &[
     "OpenAI/Python",
     "OpenAI/JS",
     "AsyncOpenAI/Python",
+    "google-genai-sdk",
+    "GeminiCLI",
+    "GeminiCLI-tui",
 ];
 
 #[cfg(test)]
@@ -63,6 +66,14 @@ mod tests {
             (
                 "AsyncAnthropic/Python 2.11.0",
                 "AsyncAnthropic/Python 2.11.0",
+            ),
+            (
+                "google-genai-sdk/3.4.0 gl-python/3.11.7",
+                "google-genai-sdk/3.4.0",
+            ),
+            (
+                "GeminiCLI-tui/0.61.0/gemini-3-pro (linux; x64; terminal)",
+                "GeminiCLI-tui/0.61.0",
             ),
         ];
         for (sent, kept) in cases {

@@ -15,6 +15,9 @@ pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
         let leaves = match dialect {
             Dialect::Anthropic => [ANTHROPIC_VERSION, ANTHROPIC_BETA].contains(name),
             Dialect::OpenAi => *name == OPENAI_BETA,
+            // `x-goog-api-client` tells the machine's runtime, `x-goog-user-project` who pays,
+            // `x-gemini-api-privileged-user-id` an installation.
+            Dialect::Gemini => false,
         };
         if !leaves {
             continue;
@@ -129,6 +132,27 @@ mod tests {
 
         assert_eq!(names(&sent, Dialect::Anthropic), ["user-agent"]);
         assert_eq!(names(&sent, Dialect::OpenAi), ["user-agent"]);
+        assert_eq!(names(&sent, Dialect::Gemini), ["user-agent"]);
+    }
+
+    #[test]
+    fn prv_08_nothing_of_google_s_clients_leaves_but_product_and_version() {
+        let sent = [
+            ("user-agent", "google-genai-sdk/3.4.0 gl-python/3.11.7"),
+            (
+                "x-goog-api-client",
+                "google-genai-sdk/3.4.0 gl-python/3.11.7",
+            ),
+            ("x-goog-user-project", "ada-project"),
+            ("x-gemini-api-privileged-user-id", "5d1c"),
+            ("x-goog-request-params", "ada"),
+            ("x-server-timeout", "60"),
+        ];
+
+        let kept = kept(&map(&sent), Dialect::Gemini).unwrap();
+
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept.get("user-agent").unwrap(), "google-genai-sdk/3.4.0");
     }
 
     #[test]

@@ -49,6 +49,52 @@ fn jsn_12_an_identity_of_the_client_never_leaves_in_the_openai_dialect() {
 }
 
 #[test]
+fn jsn_12_labels_of_a_gemini_request_are_emptied_wherever_they_stand() {
+    for (verb, text) in [
+        (
+            "generateContent",
+            r#"{"labels":{"who":"canary"},"contents":[]}"#,
+        ),
+        ("generateContent", r#"{"labels":"canary"}"#),
+        (
+            "generateContent",
+            r#"{"contents":[] , "l\u0061bels" : [ "canary" ] }"#,
+        ),
+        (
+            "countTokens",
+            r#"{"generateContentRequest":{"model":"models/m","labels":{"who":"canary"}}}"#,
+        ),
+        (
+            "batchEmbedContents",
+            r#"{"requests":[{"labels":{"a":"canary"}},{"labels":{"b":"canary"}}]}"#,
+        ),
+    ] {
+        let sent = send(&format!("/v1beta/models/m:{verb}"), text);
+
+        assert!(!sent.contains("canary"), "{sent}");
+        assert!(json(&sent).is_object());
+        let empty = sent.matches("{}").count();
+        assert_eq!(empty, text.matches("bels").count(), "{sent}");
+    }
+}
+
+#[test]
+fn a_model_named_in_a_gemini_body_is_renamed_with_the_one_of_the_path() {
+    let route = "/v1beta/models/m:batchEmbedContents";
+    let body = r#"{ "requests" : [{"model":"models/m","content":{"parts":[{"text":"models/m"}]}} , {"model" :"m"}]}"#;
+    let draft = draft(route, body);
+
+    let same = text(&draft.seal(0, &doors(&json!({}), "m")).unwrap());
+    let renamed = text(&draft.seal(0, &doors(&json!({}), "other")).unwrap());
+
+    assert_eq!(same, body, "every byte stays where it is");
+    assert_eq!(
+        renamed,
+        r#"{ "requests" : [{"model":"models/other","content":{"parts":[{"text":"models/m"}]}} , {"model" :"models/other"}]}"#
+    );
+}
+
+#[test]
 fn jsn_12_an_escaped_key_hides_nothing() {
     let text = r#"{"model":"m","\u0075ser":"canary","safety\u005fidentifier":"canary"}"#;
 

@@ -60,6 +60,71 @@ fn a_responses_stream_is_counted() {
 }
 
 #[test]
+fn a_gemini_stream_is_counted_with_its_thoughts_and_its_tools() {
+    let total = stream(Route::StreamGenerateContent, GEMINI);
+
+    assert_eq!(total.usage.input, 100 - 70 + 5);
+    assert_eq!(total.usage.cache_read, 70);
+    assert_eq!(total.usage.output, 20 + 30);
+    assert!(total.told_input && total.told_output);
+    assert_eq!(total.ending, Ending::Complete);
+    assert!(total.text_bytes > 10);
+}
+
+#[test]
+fn a_gemini_stream_is_over_when_each_candidate_is() {
+    let one = |index: u32, end: &str| {
+        format!("data: {{\"candidates\":[{{\"index\":{index},\"finishReason\":{end}}}]}}\r\n\r\n")
+    };
+    let ended = |events: &[String]| stream(Route::StreamGenerateContent, &events.concat()).ending;
+
+    assert_eq!(ended(&[one(0, "\"STOP\"")]), Ending::Complete);
+    assert_eq!(ended(&[one(40, "\"SAFETY\"")]), Ending::Complete);
+    let half = [one(0, "null"), one(1, "null"), one(1, "\"STOP\"")];
+    assert_eq!(ended(&half), Ending::Truncated);
+    let both = [one(0, "null"), one(1, "\"STOP\""), one(0, "\"MAX_TOKENS\"")];
+    assert_eq!(ended(&both), Ending::Complete);
+    for silent in ["null", "\"\"", "\"FINISH_REASON_UNSPECIFIED\""] {
+        assert_eq!(ended(&[one(0, silent)]), Ending::Truncated, "{silent}");
+    }
+}
+
+#[test]
+fn a_gemini_prompt_that_is_blocked_is_a_whole_answer() {
+    let text = "data: {\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"},\
+                \"usageMetadata\":{\"promptTokenCount\":4}}\r\n\r\n";
+
+    let total = stream(Route::StreamGenerateContent, text);
+
+    assert_eq!(total.ending, Ending::Complete);
+    assert_eq!(total.usage.input, 4);
+    assert_eq!(total.usage.output, 0);
+}
+
+#[test]
+fn sse_04_a_bare_error_in_a_gemini_stream_is_a_failure_wherever_it_is_cut() {
+    let pretty = "{\n  \"error\": {\n    \"code\": 503,\n    \"status\": \"UNAVAILABLE\"\n  }\n}\n";
+    let wrapped = "[{\n  \"error\": {\"code\": 500}\n}\n]";
+    let begun = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\n";
+    for error in [pretty, wrapped, "{\"error\":{}}"] {
+        let text = format!("{begun}{error}");
+        for cut in 0..=text.len() {
+            let (one, two) = text.as_bytes().split_at(cut);
+            let mut tally = events(Route::StreamGenerateContent);
+            tally.feed(one);
+            tally.feed(two);
+            assert!(!tally.between_events());
+            assert_eq!(tally.total().ending, Ending::Failed, "{error} at {cut}");
+        }
+        let half = text.trim_end().len() - 1;
+        let total = stream(Route::StreamGenerateContent, &text[..half]);
+        assert_eq!(total.ending, Ending::Truncated, "{error}");
+    }
+    // In other dialects such a line means nothing.
+    assert_eq!(stream(Route::Chat, pretty).ending, Ending::Truncated);
+}
+
+#[test]
 fn every_cut_of_a_stream_counts_the_same() {
     for (route, text) in CASES {
         let whole = stream(route, text);
@@ -194,6 +259,16 @@ fn a_document_is_counted_wherever_it_is_cut() {
             r#"{"data":[{"embedding":[0.1,-2e-3]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#,
             [8, 0, 0, 0, 0],
         ),
+        (
+            Route::GenerateContent,
+            r#"{"candidates":[{"content":{"parts":[{"text":"x","thoughtSignature":"a"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":2,"thoughtsTokenCount":3,"toolUsePromptTokenCount":1}}"#,
+            [7, 5, 4, 0, 0],
+        ),
+        (
+            Route::BatchEmbedContents,
+            r#"{"embeddings":[{"values":[0.1]}],"usageMetadata":{"promptTokenCount":8}}"#,
+            [8, 0, 0, 0, 0],
+        ),
     ];
     for (route, text, [input, output, cache_read, cache_write, cache_write_hour]) in cases {
         let expected = Usage {
@@ -304,11 +379,20 @@ fn content_type(value: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(header::CONTENT_TYPE, value)])
 }
 
-const CASES: [(Route, &str); 3] = [
+const CASES: [(Route, &str); 4] = [
     (Route::Messages, ANTHROPIC),
     (Route::Chat, CHAT),
     (Route::Responses, RESPONSES),
+    (Route::StreamGenerateContent, GEMINI),
 ];
+
+const GEMINI: &str = r#"data: {"candidates":[{"content":{"parts":[{"text":"a \"usageMetadata\":","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":100,"thoughtsTokenCount":9,"totalTokenCount":109},"modelVersion":"gemini-3-pro"}
+
+data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"finishReason":"STOP"}}}],"role":"model"}}],"promptFeedback":{"safetyRatings":[]}}
+
+data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":20,"thoughtsTokenCount":30,"cachedContentTokenCount":70,"toolUsePromptTokenCount":5,"totalTokenCount":155,"promptTokensDetails":[{"modality":"TEXT","tokenCount":100}]},"modelVersion":"gemini-3-pro"}
+
+"#;
 
 const ANTHROPIC: &str = r#"event: message_start
 data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"usage":{"input_tokens":12,"cache_creation_input_tokens":100,"cache_read_input_tokens":500,"cache_creation":{"ephemeral_5m_input_tokens":60,"ephemeral_1h_input_tokens":40},"output_tokens":1}}}

@@ -64,6 +64,31 @@ fn counting_tokens_is_free_and_embeddings_write_nothing() {
 }
 
 #[test]
+fn a_gemini_request_is_bounded_by_what_it_says_and_shows() {
+    let path = |verb: &str| format!("/v1beta/models/m:{verb}");
+    let read = |body: &str| 6 * (u64::try_from(body.len()).unwrap() + OVERHEAD_TOKENS);
+    let plain = r#"{"generationConfig":{"maxOutputTokens":10,"candidateCount":3}}"#;
+    let image =
+        r#"{"contents":[{"parts":[{"inlineData":{}}]}],"generationConfig":{"maxOutputTokens":10}}"#;
+    let none = "{}";
+
+    assert_eq!(
+        bound(&path("generateContent"), plain),
+        micro(read(plain) + 3 * 10 * 20)
+    );
+    assert_eq!(
+        bound(&path("generateContent"), image),
+        micro(6 * 100_000 + 10 * 20)
+    );
+    let unlimited = bound(&path("generateContent"), none);
+    assert_eq!(unlimited, micro(read(none) + 1_000 * 20));
+    assert_eq!(bound(&path("countTokens"), plain), MicroUsd::ZERO);
+    for verb in ["embedContent", "batchEmbedContents"] {
+        assert_eq!(bound(&path(verb), none), micro(read(none)));
+    }
+}
+
+#[test]
 fn a_bound_past_the_ledger_is_refused() {
     let plan = plan(&json!({ "input": "999999999999", "output": "999999999999" }));
     let body = r#"{"model":"m","max_tokens":4294967295,"n":4294967295}"#;
