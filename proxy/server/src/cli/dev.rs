@@ -1,6 +1,7 @@
 //! `bauta dev`: the whole system on this machine.
 
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -103,9 +104,20 @@ fn real() -> Vec<RealUpstream> {
             base_url: "https://api.openai.com/v1",
             key: "OPENAI_API_KEY",
         },
+        RealUpstream {
+            name: "gemini",
+            base_url: "https://generativelanguage.googleapis.com",
+            key: "GEMINI_API_KEY",
+        },
     ];
-    let set = |u: &RealUpstream| std::env::var_os(u.key).is_some_and(|v| !v.is_empty());
+    let set = |u: &RealUpstream| std::env::var_os(u.key).is_some_and(|v| is_a_provider_s(&v));
     known.into_iter().filter(set).collect()
+}
+
+/// Whether a key can be a provider's. The lines that we print put a token of ours into the same
+/// variables, and the shell they were pasted into may start us again.
+fn is_a_provider_s(key: &OsStr) -> bool {
+    !key.is_empty() && !key.as_encoded_bytes().starts_with(b"bauta_")
 }
 
 /// Makes Ada a verified member with a token, and prints what can be pasted.
@@ -139,6 +151,8 @@ async fn greet(stage: &Stage, real: &[&str]) -> anyhow::Result<()> {
     print::line(format!("OPENAI_BASE_URL={url}/v1"));
     print::line(format!("OPENAI_API_KEY={token}"));
     print::line(format!("GEMINI_BASE_URL={url}"));
+    // Under this name Google's own SDKs and CLI look for it.
+    print::line(format!("GOOGLE_GEMINI_BASE_URL={url}"));
     print::line(format!("GEMINI_API_KEY={token}"));
     print::line("");
     print::line(style.dim("# ask something"));
@@ -199,6 +213,14 @@ mod tests {
         assert!(forget(folder.path()).is_err());
         assert!(refuse_foreign(folder.path()).is_err());
         assert!(folder.path().join("keys").is_dir());
+    }
+
+    #[test]
+    fn a_token_of_ours_is_no_key_of_a_provider() {
+        for ours in ["", "bauta_eyJ0eXAi.x.y"] {
+            assert!(!is_a_provider_s(OsStr::new(ours)), "{ours}");
+        }
+        assert!(is_a_provider_s(OsStr::new("AIza-canary")));
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub enum Vendor {
 /// A model provider to be asked for real.
 #[derive(Clone)]
 pub struct RealUpstream {
-    /// `anthropic` or `openai`.
+    /// `anthropic`, `openai` or `gemini`.
     pub name: &'static str,
     /// Where it is.
     pub base_url: &'static str,
@@ -278,6 +278,7 @@ fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: Socket
             "@OPENAI@",
             &upstream("openai", format!("{}/v1", sandbox.openai.url())),
         )
+        .replace("@GEMINI@", &upstream("gemini", sandbox.gemini.url()))
         + &setting.more
 }
 
