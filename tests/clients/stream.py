@@ -1,11 +1,12 @@
 """Talks through Bauta with an unmodified SDK and prints what it saw as JSON.
 
-usage: stream.py anthropic|openai BASE_URL TOKEN MODEL PROMPT
+usage: stream.py anthropic|openai|gemini BASE_URL TOKEN MODEL PROMPT
 
 The calls come in a fixed order, so that a test can prepare the answer to each: `stream`, `whole`,
-`async`, the dialect's own (`beta`, `count`; `responses`, `response`), streams that stop after an
+`async`, the dialect's own (`beta`, `count`; `responses`, `response`; `count`, `embed`), streams that stop after an
 event and in the middle of one (`broken`, `torn`, and with `openai` the same of `responses`), and a
-refusal of the provider's (`limited`). Only those may fail.
+refusal of the provider's (`limited`). Only those may fail, and with `gemini` a model that the token
+does not open (`other`).
 """
 
 import asyncio
@@ -63,7 +64,7 @@ def arrivals():
 def failed(error):
     return {
         "raised": [cls.__name__ for cls in type(error).__mro__],
-        "status": getattr(error, "status_code", None),
+        "status": getattr(error, "status_code", getattr(error, "code", None)),
         "message": str(error),
     }
 
@@ -234,6 +235,97 @@ def openai_calls():
     yield "models", lambda: {"ids": [one.id for one in client.models.list()]}
 
 
+def gemini_calls():
+    from google import genai
+    from google.genai import types
+
+    # Named nowhere else: what these headers say is Google's clients' own.
+    headers = {
+        **HEADERS,
+        "x-goog-user-project": WHO["user"],
+        "x-gemini-api-privileged-user-id": WHO["device"],
+    }
+    client = genai.Client(
+        api_key=token,
+        http_options=types.HttpOptions(
+            base_url=base,
+            headers=headers,
+            client_args={"transport": transport("sync")},
+            async_client_args={"transport": transport("async")},
+        ),
+    )
+    asked = {
+        "model": model,
+        "contents": prompt,
+        "config": types.GenerateContentConfig(
+            max_output_tokens=256,
+            system_instruction="Answer briefly.",
+            labels={"who": NAMED, "device": WHO["device"]},
+        ),
+    }
+
+    class Chunks:
+        def __init__(self):
+            self.add, self.told = arrivals()
+            self.end = self.used = None
+
+        def take(self, chunk):
+            self.add(chunk.text)
+            self.end = chunk.candidates[0].finish_reason or self.end
+            self.used = chunk.usage_metadata or self.used
+
+        def all(self):
+            return self.told(end=self.end.value, **usage(self.used))
+
+    def usage(used):
+        return {
+            "input": used.prompt_token_count,
+            "output": used.candidates_token_count + (used.thoughts_token_count or 0),
+            "cache_read": used.cached_content_token_count,
+        }
+
+    def stream():
+        chunks = Chunks()
+        for chunk in client.models.generate_content_stream(**asked):
+            chunks.take(chunk)
+        return chunks.all()
+
+    async def streamed():
+        chunks = Chunks()
+        async for chunk in await client.aio.models.generate_content_stream(**asked):
+            chunks.take(chunk)
+        return chunks.all()
+
+    def whole():
+        answer = client.models.generate_content(**asked)
+        end = answer.candidates[0].finish_reason.value
+        return {"text": answer.text, "end": end, **usage(answer.usage_metadata)}
+
+    def count():
+        answer = client.models.count_tokens(model=model, contents=prompt)
+        return {"input": answer.total_tokens}
+
+    def embed():
+        two = [prompt, "Another."]
+        answer = client.models.embed_content(model="gemini-embedding-001", contents=two)
+        return {"vectors": len(answer.embeddings), "width": len(answer.embeddings[0].values)}
+
+    def other():
+        client.models.generate_content(model="gemini-unheard-of", contents=prompt)
+
+    yield "stream", stream
+    yield "whole", whole
+    yield "async", lambda: asyncio.run(streamed())
+    yield "count", count
+    yield "embed", embed
+    yield "broken", stream
+    yield "torn", stream
+    yield "limited", whole
+    yield "other", other
+    yield "models", lambda: {"ids": [one.name for one in client.models.list()]}
+    yield "model", lambda: {"name": client.models.get(model="gemini-flash").name}
+
+
 def transport(mode):
     import httpx2
 
@@ -242,7 +334,7 @@ def transport(mode):
 
 
 seen = {}
-for name, call in (anthropic_calls if kind == "anthropic" else openai_calls)():
+for name, call in {"anthropic": anthropic_calls, "openai": openai_calls, "gemini": gemini_calls}[kind]():
     try:
         seen[name] = call()
     except Exception as error:  # the test decides whether it may

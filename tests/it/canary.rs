@@ -8,7 +8,7 @@ use bauta_tests::{Backend, World, dump, process_log};
 use serde_json::json;
 
 /// Planted in what a client sends.
-const CLIENT: [(&str, &str); 9] = [
+const CLIENT: [(&str, &str); 10] = [
     (
         "prompt",
         "canary-prompt-3b7f how do I treat my rare disease",
@@ -21,6 +21,7 @@ const CLIENT: [(&str, &str); 9] = [
     ("request id", "canary-request-id-77aa"),
     ("broken body", "canary-in-broken-json-e1"),
     ("query", "canary-query-c4d2"),
+    ("model in a path", "canary-model-6d90"),
 ];
 
 /// Planted in what a model answers.
@@ -123,6 +124,24 @@ async fn exercise(world: &World, token: &str) {
             "messages": [ { "role": "user", "content": CLIENT[0].1 } ],
         })
     };
+    let content = json!({
+        "contents": [ { "role": "user", "parts": [ { "text": CLIENT[0].1 } ] } ],
+        "system_instruction": { "parts": { "text": CLIENT[1].1 } },
+        "labels": { "device": CLIENT[2].1, "user": CLIENT[3].1 },
+        "generationConfig": { "maxOutputTokens": 50 },
+    });
+    for call in [
+        "gemini:generateContent",
+        "gemini:streamGenerateContent?alt=sse",
+        "gemini:streamGenerateContent",
+        "canary-model-6d90:generateContent",
+    ] {
+        let path = format!("/v1beta/models/{call}");
+        if !call.starts_with("canary") && call != "gemini:streamGenerateContent" {
+            sandbox.gemini.reply_next(reply());
+        }
+        send(world, token, &path, content.to_string()).await;
+    }
     for stream in [false, true] {
         sandbox.anthropic.reply_next(reply());
         send(world, token, "/v1/messages", message(stream).to_string()).await;

@@ -37,6 +37,16 @@ async fn prv_08_the_openai_sdk_works_unmodified_and_names_nobody_on_postgres() {
     openai(Backend::Postgres).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn prv_08_the_gemini_sdk_works_unmodified_and_names_nobody_on_sqlite() {
+    gemini(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prv_08_the_gemini_sdk_works_unmodified_and_names_nobody_on_postgres() {
+    gemini(Backend::Postgres).await;
+}
+
 async fn anthropic(backend: Backend) {
     let world = World::new(backend).await;
     let member = Known::verified(&world).await;
@@ -156,6 +166,81 @@ async fn openai(backend: Backend) {
     count(&outcomes, "upstream_truncated", 4);
     count(&outcomes, "upstream_error", 1);
     told.print(backend, "openai", &requests);
+    world.end().await;
+}
+
+async fn gemini(backend: Backend) {
+    let world = World::new(backend).await;
+    let member = Known::verified(&world).await;
+    let provider = &world.stage.scene.sandbox.gemini;
+    for (n, call) in (0..).zip(["stream", "whole", "async"]) {
+        let mut reply = reply(call, n);
+        // Part of the bill, and told beside what was said.
+        reply.usage = reply.usage.map(|usage| Usage {
+            reasoning: 9,
+            ..usage
+        });
+        provider.reply_next(reply);
+    }
+    // The first five meet nothing; two streams stop, and the last call is refused.
+    for _ in 0..5 {
+        provider.next(Fault::Delay(Duration::ZERO));
+    }
+    for fault in broken() {
+        provider.next(fault);
+    }
+    provider.next(bauta_sandbox::gemini::Refusal::RateLimited(7).fault());
+
+    let told = Told::by("gemini", &world, &member.token, "gemini").await;
+
+    for (n, call) in (0..).zip(["stream", "whole", "async"]) {
+        told.answered(call, n, "STOP");
+    }
+    assert_eq!(told.seen["count"]["input"], 7, "{}", told.seen["count"]);
+    assert_eq!(told.seen["embed"]["vectors"], 2, "{}", told.seen["embed"]);
+    told.raised("broken", "ServerError", Some(502));
+    told.raised("torn", "Exception", None);
+    told.raised("limited", "ClientError", Some(429));
+    told.raised("other", "ClientError", Some(400));
+    let models = told.seen["models"]["ids"].to_string();
+    assert!(
+        models.contains("models/gemini") && !models.contains("gpt"),
+        "{models}"
+    );
+    assert_eq!(told.seen["model"]["name"], "models/gemini-flash");
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 8, "the SDK's calls and nothing else");
+    for request in &requests {
+        nothing_but(request, &GOOGLE);
+        member.is_unknown_to(request, &told.who);
+        assert!(!request.contains(member.face("gemini")));
+    }
+    let targets: Vec<&str> = requests.iter().map(|request| &*request.target).collect();
+    let stream = "/v1/models/gemini-3-pro:streamGenerateContent?alt=sse";
+    let whole = "/v1/models/gemini-3-pro:generateContent";
+    let counted = "/v1/models/gemini-3-pro:countTokens";
+    let embed = "/v1/models/gemini-embedding-001:batchEmbedContents";
+    assert_eq!(
+        targets,
+        [stream, whole, stream, counted, embed, stream, stream, whole]
+    );
+    for request in requests.iter().filter(|r| !r.target.contains("embedding")) {
+        let labels = &request.json().unwrap()["labels"];
+        let expected = request.target != counted;
+        assert_eq!(*labels == json!({}), expected, "{request:?}");
+    }
+    let batch = requests[4].json().unwrap();
+    let named = &batch["requests"][1]["model"];
+    assert_eq!(named, "models/gemini-embedding-001");
+    let outcomes = outcomes(&world, 9).await;
+    for n in 0..3 {
+        let used = |o: &&Value| o["input_tokens"] == 101 + n && o["output_tokens"] == 31 + n;
+        assert_eq!(outcomes.iter().filter(used).count(), 1, "{outcomes:#?}");
+    }
+    count(&outcomes, "completed", 5);
+    count(&outcomes, "upstream_truncated", 2);
+    count(&outcomes, "upstream_error", 1);
+    told.print(backend, "gemini", &requests);
     world.end().await;
 }
 
@@ -388,9 +473,23 @@ pub(crate) fn question(path: &str, model: &str, stream: bool, most: u32) -> Valu
         CHAT => {
             json!({ "model": model, "max_completion_tokens": most, "stream": stream, "messages": messages })
         }
+        GEMINI => json!({
+            "contents": [{ "role": "user", "parts": [{ "text": "What is a bauta?" }] }],
+            "generationConfig": { "maxOutputTokens": most },
+        }),
         _ => {
             json!({ "model": model, "max_output_tokens": most, "stream": stream, "input": "What is a bauta?" })
         }
+    }
+}
+
+/// Where `model` is asked: in Gemini's dialect the path says which, and whether it is a stream.
+pub(crate) fn at(path: &str, model: &str, stream: bool) -> String {
+    let path = path.replace("MODEL", model);
+    if stream {
+        path
+    } else {
+        path.replace("streamGenerateContent?alt=sse", "generateContent")
     }
 }
 
@@ -404,6 +503,8 @@ pub(crate) async fn told(answer: Response) -> (StatusCode, Value) {
 pub(crate) const MESSAGES: &str = "/v1/messages";
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const RESPONSES: &str = "/v1/responses";
+/// With the model where `MODEL` is.
+pub(crate) const GEMINI: &str = "/v1beta/models/MODEL:streamGenerateContent?alt=sse";
 
 /// Seven tokens of the simulator's.
 const PROMPT: &str = "What did the bauta hide?...";
@@ -430,10 +531,20 @@ const OPENAI: [&str; 7] = [
     "host",
     "user-agent",
 ];
+const GOOGLE: [&str; 7] = [
+    "accept",
+    "accept-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+    "x-goog-api-key",
+];
 /// Products and versions of SDKs, without anything of a machine.
-const AGENTS: [&str; 4] = [
+const AGENTS: [&str; 5] = [
     "Anthropic/Python 2.11.0",
     "AsyncAnthropic/Python 2.11.0",
     "OpenAI/Python 3.52.0",
     "AsyncOpenAI/Python 3.52.0",
+    "google-genai-sdk/3.4.0",
 ];

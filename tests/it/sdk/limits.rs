@@ -12,13 +12,13 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{CHAT, MESSAGES, RESPONSES, outcomes, post, question, told};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, at, outcomes, post, question, told};
 
 /// A scope whose budget one answer can use up.
 const SMALL: &str = r#"
 [[scope]]
 name   = "small"
-models = ["claude-opus", "claude-haiku", "gpt"]
+models = ["claude-opus", "claude-haiku", "gpt", "gemini"]
 groups = ["engineering"]
 budget = { amount = "0.20", per = "day" }
 "#;
@@ -66,11 +66,17 @@ async fn a_budget_that_is_used_up_is_told_in_each_dialect_until_it_is_whole_agai
             assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
             assert_eq!(body["error"]["code"], "insufficient_quota", "{body}");
         }
+        let path = at(GEMINI, "gemini", true);
+        let refused = post(&world, &token, &path, &long(GEMINI, "gemini")).await;
+        assert_eq!(refused.headers()["x-should-retry"], "false");
+        let (status, body) = told(refused).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(body["error"]["status"], "RESOURCE_EXHAUSTED", "{body}");
         let sent = provider.requests().len();
         assert_eq!(sent, 1, "nothing was sent that the budget does not hold");
-        let ends = outcomes(&world, 4).await;
+        let ends = outcomes(&world, 5).await;
         let refused = ends.iter().filter(|e| e["type"] == "request.refused");
-        assert_eq!(refused.count(), 3, "{ends:#?}");
+        assert_eq!(refused.count(), 4, "{ends:#?}");
 
         // What is left of it still holds a short answer.
         let short = question(MESSAGES, "claude-haiku", true, 64);
@@ -147,26 +153,28 @@ async fn a_verified_minor_opens_what_is_not_gated_and_nothing_else() {
         (MESSAGES, "claude-haiku", "claude-opus"),
         (CHAT, "gpt-mini", "gpt"),
         (RESPONSES, "gpt-mini", "gpt"),
+        (GEMINI, "gemini-flash", "gemini"),
     ] {
-        let answer = post(&world, &token, path, &question(path, open, true, 64)).await;
+        let asked = question(path, open, true, 64);
+        let answer = post(&world, &token, &at(path, open, true), &asked).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         drop(answer.bytes().await.unwrap());
 
         for name in [gated, exact(gated)] {
-            let answer = post(&world, &token, path, &question(path, name, true, 64)).await;
+            let asked = question(path, name, true, 64);
+            let answer = post(&world, &token, &at(path, name, true), &asked).await;
             assert_eq!(answer.headers()["bauta-refusal"], "verification_required");
             assert_eq!(answer.headers()["x-should-retry"], "false");
             let (status, body) = told(answer).await;
-            let (expected, code) = match path {
-                MESSAGES => (
-                    StatusCode::FORBIDDEN,
-                    &body["error"]["details"]["error_code"],
-                ),
+            let (expected, pointer, word) = match path {
+                MESSAGES => (403, "/error/details/error_code", "verification_required"),
+                GEMINI => (403, "/error/status", "PERMISSION_DENIED"),
                 // What Codex asks once: a 403 it asks six times.
-                _ => (StatusCode::BAD_REQUEST, &body["error"]["code"]),
+                _ => (400, "/error/code", "verification_required"),
             };
-            assert_eq!(status, expected, "{path} {name}: {body}");
-            assert_eq!(code, "verification_required", "{path} {name}: {body}");
+            assert_eq!(status.as_u16(), expected, "{path} {name}: {body}");
+            let told = body.pointer(pointer);
+            assert_eq!(told, Some(&json!(word)), "{path} {name}: {body}");
             let message = body["error"]["message"].as_str().unwrap();
             let link = format!("{}/verify", world.stage.scene.url);
             assert!(message.ends_with(&link), "{message}");
@@ -182,6 +190,9 @@ async fn a_verified_minor_opens_what_is_not_gated_and_nothing_else() {
         reached,
         ["claude-haiku-4-5", "gpt-5.2-mini", "gpt-5.2-mini"]
     );
+    let reached = sandbox.gemini.requests();
+    assert_eq!(reached.len(), 1);
+    assert!(reached[0].path().contains("gemini-3-flash:"));
     // The first refusal of a minute is a line of its own; the others are counted when it is over.
     world.hands.advance_seconds(61);
     let events = super::sealed(&world).await;
@@ -192,7 +203,7 @@ async fn a_verified_minor_opens_what_is_not_gated_and_nothing_else() {
         .filter_map(|e| e["count"].as_u64());
     let lines = u64::try_from(refused.count()).unwrap();
     assert!(lines >= 1);
-    assert_eq!(lines + counted.sum::<u64>(), 6, "{events:#?}");
+    assert_eq!(lines + counted.sum::<u64>(), 8, "{events:#?}");
     world.end().await;
 }
 
@@ -200,6 +211,7 @@ async fn a_verified_minor_opens_what_is_not_gated_and_nothing_else() {
 fn exact(model: &str) -> &str {
     match model {
         "claude-opus" => "claude-opus-4-8",
+        "gemini" => "gemini-3-pro",
         _ => "gpt-5.2",
     }
 }

@@ -2,20 +2,21 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use bauta_sandbox::{Answer, Fault, Frame, anthropic, openai};
+use bauta_sandbox::{Answer, Fault, Frame, anthropic, gemini, openai};
 use bauta_tests::{Backend, World};
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::{CHAT, MESSAGES, RESPONSES, outcomes, post, question, told};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, at, outcomes, post, question, told};
 use crate::journey::token;
 
 /// A path, a model for it, and the same model as its provider calls it.
-const DOORS: [(&str, &str, &str); 3] = [
+const DOORS: [(&str, &str, &str); 4] = [
     (MESSAGES, "claude-opus", "claude-opus-4-8"),
     (CHAT, "gpt", "gpt-5.2"),
     (RESPONSES, "gpt", "gpt-5.2"),
+    (GEMINI, "gemini", "gemini-3-pro"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +30,7 @@ async fn a_stream_arrives_byte_for_byte_however_it_is_cut() {
         for size in [1, 7, 64, 1_000, sent.len()] {
             scripted(&world, path, &sent, size);
 
-            let answer = post(&world, &token, path, &question(path, model, true, 64)).await;
+            let answer = ask(&world, &token, path, model, true).await;
 
             assert_eq!(answer.status(), StatusCode::OK);
             assert_eq!(answer.headers()["bauta-fallback"], "false");
@@ -41,7 +42,7 @@ async fn a_stream_arrives_byte_for_byte_however_it_is_cut() {
     }
     // The simulator's own stream too: what it draws for each answer apart, it says the same to us.
     for (path, model, theirs) in DOORS {
-        let own = post(&world, &token, path, &question(path, model, true, 64)).await;
+        let own = ask(&world, &token, path, model, true).await;
         let own = own.bytes().await.unwrap();
         let sent = direct(&world, &token, path, theirs).await;
         assert_eq!(own.len(), sent.len());
@@ -64,8 +65,7 @@ async fn a_piece_goes_on_before_the_next_one_came() {
         for end in ends(&whole).into_iter().take(4) {
             for came in [end, end + 9] {
                 next(&world, path, Fault::StallAfter(came));
-                let asked = question(path, model, true, 64);
-                let mut answer = post(&world, &token, path, &asked).await;
+                let mut answer = ask(&world, &token, path, model, true).await;
                 let mut got = 0;
                 while got < came {
                     let piece = timeout(Duration::from_secs(5), answer.chunk()).await;
@@ -158,7 +158,7 @@ async fn a_stream_that_breaks_ends_with_an_error_its_client_raises() {
             let exact = !matches!(fault, Fault::ResetAfter(_));
             next(&world, path, fault);
 
-            let answer = post(&world, &token, path, &question(path, model, true, 64)).await;
+            let answer = ask(&world, &token, path, model, true).await;
 
             assert_eq!(answer.status(), StatusCode::OK, "{name}");
             let got = answer.bytes().await.unwrap();
@@ -196,6 +196,18 @@ async fn a_providers_own_error_event_is_the_last_word() {
         .matches("event: error")
         .count();
     assert_eq!(errors, 1, "ours came on top of the provider's");
+
+    // Gemini says it in bare lines, without a blank one after them.
+    let refusal = gemini::Refusal::Overloaded.answer();
+    let with = refusal.frames[0].bytes.clone();
+    let provider = &world.stage.scene.sandbox.gemini;
+    provider.next(Fault::Interrupt {
+        after: 3,
+        with: with.clone(),
+    });
+    let got = ask(&world, &token, GEMINI, "gemini", true).await;
+    let got = got.bytes().await.unwrap();
+    assert!(got.ends_with(&with), "{}", String::from_utf8_lossy(&got));
     world.end().await;
 }
 
@@ -205,11 +217,11 @@ async fn an_answer_that_is_not_streamed_and_breaks_cannot_pass_for_a_whole_one()
     let token = token(&world).await;
     for (path, model, _) in DOORS {
         next(&world, path, Fault::CutAfter(60));
-        let answer = post(&world, &token, path, &question(path, model, false, 64)).await;
+        let answer = ask(&world, &token, path, model, false).await;
         let whole = answer.bytes().await;
         assert!(whole.is_err(), "{path}: {whole:?}");
     }
-    super::count(&outcomes(&world, 3).await, "upstream_truncated", 3);
+    super::count(&outcomes(&world, 4).await, "upstream_truncated", 4);
     world.end().await;
 }
 
@@ -219,7 +231,7 @@ async fn a_provider_that_vanishes_is_said_to_be_gone_in_the_callers_dialect() {
     let nowhere = closed.local_addr().unwrap();
     drop(closed);
     let world = World::with(Backend::Sqlite, |setting| {
-        setting.more = ["anthropic", "openai"]
+        setting.more = ["anthropic", "openai", "gemini"]
             .map(|dialect| {
                 format!(
                     "\n[[upstream]]\nname = \"gone-{dialect}\"\ndialect = \"{dialect}\"\nbase_url = \"http://{nowhere}\"\n\
@@ -228,7 +240,7 @@ async fn a_provider_that_vanishes_is_said_to_be_gone_in_the_callers_dialect() {
                 )
             })
             .concat()
-            + "[[scope]]\nname = \"gone\"\nmodels = [\"gone-anthropic\", \"gone-openai\"]\ngroups = [\"engineering\"]\n";
+            + "[[scope]]\nname = \"gone\"\nmodels = [\"gone-anthropic\", \"gone-openai\", \"gone-gemini\"]\ngroups = [\"engineering\"]\n";
     })
     .await;
     let frontier = token(&world).await;
@@ -238,24 +250,26 @@ async fn a_provider_that_vanishes_is_said_to_be_gone_in_the_callers_dialect() {
     for (path, model, _) in DOORS {
         // Sent, and then the connection is reset: nobody knows what the provider did.
         next(&world, path, Fault::Reset);
-        let answer = post(&world, &frontier, path, &question(path, model, true, 64)).await;
+        let answer = ask(&world, &frontier, path, model, true).await;
         assert_refusal(path, told(answer).await, StatusCode::BAD_GATEWAY);
         // Never sent.
         let name = match path {
             MESSAGES => "gone-anthropic",
+            GEMINI => "gone-gemini",
             _ => "gone-openai",
         };
-        let answer = post(&world, &gone, path, &question(path, name, true, 64)).await;
+        let answer = ask(&world, &gone, path, name, true).await;
         assert!(answer.headers().contains_key("retry-after"), "{path}");
         assert_refusal(path, told(answer).await, StatusCode::SERVICE_UNAVAILABLE);
     }
-    super::count(&outcomes(&world, 6).await, "upstream_unreachable", 6);
+    super::count(&outcomes(&world, 8).await, "upstream_unreachable", 8);
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_provider_refuses_is_refused_in_its_own_words() {
     use anthropic::Refusal as A;
+    use gemini::Refusal as G;
     use openai::Refusal as O;
     let world = World::new(Backend::Sqlite).await;
     let token = token(&world).await;
@@ -283,7 +297,18 @@ async fn what_a_provider_refuses_is_refused_in_its_own_words() {
         O::Overloaded,
     ]
     .map(|refusal| (CHAT, "gpt", refusal.answer()));
-    let all: Vec<(&str, &str, Answer)> = to_claude.into_iter().chain(to_gpt).collect();
+    let to_gemini = [
+        G::UnsupportedLocation,
+        G::RateLimited(17),
+        G::Internal,
+        G::Overloaded,
+    ]
+    .map(|refusal| (GEMINI, "gemini", refusal.answer()));
+    let all: Vec<(&str, &str, Answer)> = to_claude
+        .into_iter()
+        .chain(to_gpt)
+        .chain(to_gemini)
+        .collect();
     let sent = all.len();
     for (path, model, refusal) in all {
         let body: Vec<u8> = refusal
@@ -294,15 +319,15 @@ async fn what_a_provider_refuses_is_refused_in_its_own_words() {
         let after = refusal.headers.get("retry-after").cloned();
         let status = refusal.status.as_u16();
         next(&world, path, Fault::answer(refusal));
-        let asked = question(path, model, true, 64);
 
-        let answer = post(&world, &token, path, &asked).await;
+        let answer = ask(&world, &token, path, model, true).await;
 
         assert_eq!(answer.status().as_u16(), status);
         assert_eq!(answer.headers().get("retry-after").cloned(), after);
         for named in [
             "anthropic-organization-id",
             "openai-organization",
+            "x-goog-project-canary",
             "set-cookie",
             "cf-ray",
         ] {
@@ -329,13 +354,20 @@ async fn a_provider_that_refuses_our_key_signs_nobody_out() {
             anthropic::Refusal::KeyRevoked.fault(),
         ),
         (CHAT, "gpt", openai::Refusal::KeyRevoked.fault()),
+        (GEMINI, "gemini", gemini::Refusal::KeyRevoked.fault()),
     ] {
         next(&world, path, refusal);
-        let answer = post(&world, &token, path, &question(path, model, true, 64)).await;
+        let answer = ask(&world, &token, path, model, true).await;
         assert_refusal(path, told(answer).await, StatusCode::BAD_GATEWAY);
     }
-    super::count(&outcomes(&world, 2).await, "upstream_error", 2);
+    super::count(&outcomes(&world, 3).await, "upstream_error", 3);
     world.end().await;
+}
+
+/// A short question to `model` at `path`.
+async fn ask(world: &World, token: &str, path: &str, model: &str, stream: bool) -> Response {
+    let asked = question(path, model, stream, 64);
+    post(world, token, &at(path, model, stream), &asked).await
 }
 
 /// What the provider says to somebody who asks it without us.
@@ -343,6 +375,7 @@ async fn direct(world: &World, token: &str, path: &str, model: &str) -> Vec<u8> 
     let sandbox = &world.stage.scene.sandbox;
     let base = match path {
         MESSAGES => sandbox.anthropic.url(),
+        GEMINI => sandbox.gemini.url(),
         _ => sandbox.openai.url(),
     };
     let mut asked = question(path, model, true, 64);
@@ -350,12 +383,14 @@ async fn direct(world: &World, token: &str, path: &str, model: &str) -> Vec<u8> 
         // It says the name it was given.
         asked["safety_identifier"] = super::claims(token)["psn"]["openai"].clone();
     }
+    let target = at(path, model, true);
     let answer = world
         .stage
         .scene
         .http
-        .post(format!("{base}{path}"))
+        .post(format!("{base}{target}"))
         .header("authorization", "Bearer ours")
+        .header("x-goog-api-key", "ours")
         .header("anthropic-version", "2023-06-01")
         .header("content-type", "application/json")
         .body(asked.to_string())
@@ -377,6 +412,7 @@ fn next(world: &World, path: &str, fault: Fault) {
     let sandbox = &world.stage.scene.sandbox;
     match path {
         MESSAGES => sandbox.anthropic.next(fault),
+        GEMINI => sandbox.gemini.next(fault),
         _ => sandbox.openai.next(fault),
     }
 }
@@ -390,6 +426,7 @@ fn alike(stream: &[u8]) -> String {
         "resp_",
         "\"created\":",
         "\"created_at\":",
+        "\"responseId\":\"",
     ] {
         let mut at = 0;
         while let Some(found) = text.get(at..).and_then(|rest| rest.find(mark)) {
@@ -408,7 +445,7 @@ fn alike(stream: &[u8]) -> String {
 fn error_at(path: &str, got: &[u8]) -> usize {
     let text = std::str::from_utf8(got).unwrap();
     let mark = match path {
-        CHAT => "data: {\"error\"",
+        CHAT | GEMINI => "data: {\"error\"",
         _ => "event: error\n",
     };
     let at = text
@@ -424,10 +461,12 @@ fn error_at(path: &str, got: &[u8]) -> usize {
 
 /// Where the events of a stream end.
 fn ends(stream: &[u8]) -> Vec<usize> {
-    let pairs = stream.windows(2).enumerate();
-    pairs
-        .filter(|(_, pair)| pair == b"\n\n")
-        .map(|(at, _)| at + 2)
+    let returns = stream.contains(&b'\r');
+    let end: &[u8] = if returns { b"\r\n\r\n" } else { b"\n\n" };
+    let places = stream.windows(end.len()).enumerate();
+    places
+        .filter(|(_, place)| *place == end)
+        .map(|(at, _)| at + end.len())
         .collect()
 }
 
@@ -436,7 +475,7 @@ fn assert_error_event(path: &str, ours: &[u8], name: &str) {
     let text = std::str::from_utf8(ours).unwrap();
     let event = text.trim_start_matches('\n');
     let data = match path {
-        CHAT => event.strip_prefix("data: "),
+        CHAT | GEMINI => event.strip_prefix("data: "),
         _ => event.strip_prefix("event: error\ndata: "),
     };
     let data = data.unwrap_or_else(|| panic!("{name}: {text:?}"));
@@ -448,6 +487,10 @@ fn assert_error_event(path: &str, ours: &[u8], name: &str) {
             assert_eq!(event["error"]["type"], "api_error", "{name}");
         }
         CHAT => assert_eq!(event["error"]["code"], "upstream_truncated", "{name}"),
+        GEMINI => {
+            assert_eq!(event["error"]["code"], 502, "{name}");
+            assert_eq!(event["error"]["status"], "UNAVAILABLE", "{name}");
+        }
         _ => {
             assert_eq!(event["type"], "error", "{name}");
             assert_eq!(event["code"], "upstream_truncated", "{name}");
@@ -459,13 +502,16 @@ fn assert_error_event(path: &str, ours: &[u8], name: &str) {
 /// Asserts a refusal of ours in the dialect of `path`.
 fn assert_refusal(path: &str, (status, body): (StatusCode, Value), expected: StatusCode) {
     assert_eq!(status, expected, "{path}: {body}");
-    let kind = match path {
+    match path {
         MESSAGES => {
             assert_eq!(body["type"], "error", "{path}: {body}");
-            "api_error"
+            assert_eq!(body["error"]["type"], "api_error", "{path}: {body}");
         }
-        _ => "server_error",
-    };
-    assert_eq!(body["error"]["type"], kind, "{path}: {body}");
+        GEMINI => {
+            assert_eq!(body["error"]["code"], expected.as_u16(), "{path}: {body}");
+            assert_eq!(body["error"]["status"], "UNAVAILABLE", "{path}: {body}");
+        }
+        _ => assert_eq!(body["error"]["type"], "server_error", "{path}: {body}"),
+    }
     assert!(body["error"]["message"].is_string(), "{path}: {body}");
 }
