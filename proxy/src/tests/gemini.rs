@@ -130,6 +130,51 @@ async fn sse_04_a_gemini_stream_that_stops_early_ends_with_an_error() {
 }
 
 #[tokio::test]
+async fn sse_08_a_silent_gemini_stream_has_blank_lines_and_then_an_end() {
+    let kit = Kit::new().await;
+    // The second falls silent inside an event, where not even a blank line may stand.
+    for (n, (begun, beats)) in [(BEGUN, 20), (&BEGUN[..40], 0)].into_iter().enumerate() {
+        kit.main.will(Does::Waits(format!("{STREAM}{begun}")));
+        let mut body = kit.send(ask(STREAM_OF, ASKED)).await.into_body();
+        body.frame().await.unwrap().unwrap();
+
+        tokio::time::pause();
+        let rest = body.collect().await.unwrap().to_bytes();
+        tokio::time::resume();
+
+        let rest = String::from_utf8(rest.to_vec()).unwrap();
+        let (silence, error) = rest.split_once("data: ").unwrap();
+        // One every 15 s for 300 s; two more close a line that is open.
+        let closes = if beats == 0 { 2 } else { 0 };
+        assert_eq!(silence, "\n".repeat(beats + closes));
+        assert!(error.contains("DEADLINE_EXCEEDED"), "{error}");
+        let rows = kit.closed(n + 1).await;
+        let outcome = &rows[n].ended.as_ref().unwrap().outcome;
+        assert_eq!(outcome, "upstream_truncated");
+    }
+}
+
+#[tokio::test]
+async fn sse_07_a_gemini_stream_is_cut_when_its_grant_ends() {
+    let kit = Kit::new().await;
+    kit.main.will(Does::Waits(format!("{STREAM}{BEGUN}")));
+    let mut body = kit.send(ask(STREAM_OF, ASKED)).await.into_body();
+    body.frame().await.unwrap().unwrap();
+
+    kit.told.say(Notice::Ended {
+        grant: end(),
+        until: UnixMillis(i64::MAX),
+    });
+    kit.clock.advance(1_000);
+    kit.gateway.follow().await.unwrap();
+    let rest = body.collect().await.unwrap().to_bytes();
+
+    let error: Value = serde_json::from_slice(rest.strip_prefix(b"data: ").unwrap()).unwrap();
+    assert_eq!(error["error"]["status"], "UNAUTHENTICATED");
+    assert_eq!(kit.outcome().await, "revoked");
+}
+
+#[tokio::test]
 async fn a_gemini_provider_that_gives_up_is_relayed_and_nothing_is_added() {
     let kit = Kit::new().await;
     let error = "{\n  \"error\": {\n    \"code\": 503,\n    \"status\": \"UNAVAILABLE\"\n  }\n}\n";
