@@ -111,6 +111,37 @@ async fn a_gemini_stream_is_relayed_and_metered_alike_wherever_it_is_cut() {
 }
 
 #[tokio::test]
+async fn a_gemini_embedding_is_charged_what_it_read_and_a_count_nothing() {
+    let kit = Kit::new().await;
+    let told = "{\"embedding\":{\"values\":[0.5]},\"usageMetadata\":{\"promptTokenCount\":8}}";
+    let silent = "{\"embeddings\":[{\"values\":[0.5]}]}";
+    let body = "{\"requests\":[{\"model\":\"models/gemini\"}]}";
+    let sent = body.replace("models/gemini", "models/gemini-3-pro");
+    // Four bytes are a token where nobody counted.
+    let read = i64::try_from(sent.len().div_ceil(4)).unwrap();
+    for (n, (verb, answer, charged)) in [
+        ("embedContent", told, 8 * 5),
+        ("batchEmbedContents", silent, read * 5),
+        ("countTokens", "{\"totalTokens\":8}", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        kit.main.will(Does::Says(document("200 OK", answer)));
+
+        let path = format!("/v1beta/models/gemini:{verb}");
+        let (head, got) = kit.get(ask(&path, body)).await;
+
+        assert_eq!((head.status, got.as_str()), (StatusCode::OK, answer));
+        assert_eq!(kit.main.sent()[0].body, sent);
+        let rows = kit.closed(n + 1).await;
+        let ended = rows[n].ended.as_ref().unwrap();
+        assert_eq!(ended.charged, Some(charged), "{verb}");
+        assert_eq!(ended.outcome, "completed");
+    }
+}
+
+#[tokio::test]
 async fn sse_04_a_gemini_stream_that_stops_early_ends_with_an_error() {
     let kit = Kit::new().await;
     for (n, begun) in [BEGUN, &BEGUN[..40]].into_iter().enumerate() {

@@ -84,6 +84,9 @@ fn a_gemini_stream_is_over_when_each_candidate_is() {
     assert_eq!(ended(&half), Ending::Truncated);
     let both = [one(0, "null"), one(1, "\"STOP\""), one(0, "\"MAX_TOKENS\"")];
     assert_eq!(ended(&both), Ending::Complete);
+    // The first of them has the number zero, which is not told.
+    let two = "data: {\"candidates\":[{\"index\":1},{\"finishReason\":\"STOP\"}]}\n\n";
+    assert_eq!(ended(&[two.to_owned()]), Ending::Truncated);
     for silent in ["null", "\"\"", "\"FINISH_REASON_UNSPECIFIED\""] {
         assert_eq!(ended(&[one(0, silent)]), Ending::Truncated, "{silent}");
     }
