@@ -1,10 +1,11 @@
 //! The strict head: one canonical path, one credential, no header we cannot explain.
 //!
-//! Paths are compared byte for byte with a constant table; nothing is decoded, joined or matched
-//! by prefix, so a route has one spelling. What is kept of the headers is an allow-list, applied
+//! Paths are compared byte for byte with a constant table, and a model in a path is read between
+//! constants; nothing is decoded or joined, so a route has one spelling. What is kept of the headers is an allow-list, applied
 //! here, so that no later stage can see what must not leave.
 
 mod credential;
+mod place;
 mod route;
 
 use std::fmt;
@@ -13,15 +14,9 @@ use bauta_token::scope::ModelName;
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use thiserror::Error;
 
-pub(crate) use self::route::segment;
-pub use self::{
-    credential::Presented,
-    route::{Route, Version},
-};
-use self::{
-    credential::credential,
-    route::{Place, by_headers},
-};
+pub(crate) use self::place::segment;
+pub use self::{credential::Presented, place::Version, route::Route};
+use self::{credential::credential, place::Place, route::by_headers};
 use crate::{dialect::Dialect, scrub::headers};
 
 /// Reads the head of a request.
