@@ -44,6 +44,9 @@ pub struct Settings {
     pub policies: BTreeMap<Name, PolicyConfig>,
     /// What tokens may be used for.
     pub scopes: Vec<ScopeRule>,
+    /// The policy behind each model that has one, so that a page can say which models stay closed.
+    /// The gateway keeps its own and goes by that.
+    pub gates: BTreeMap<ModelName, Name>,
     /// The upstreams that a pseudonym is made for: their names, nothing else.
     pub providers: Vec<Name>,
 }

@@ -95,8 +95,30 @@ pub struct GateStanding {
     pub result: Truth,
     /// From when it counts.
     pub effective_from: UnixMillis,
+    /// What of it is not known to hold, and what is known instead. Empty without an attestation.
+    pub lacks: Vec<(Asked, Truth)>,
     /// From when a rule on nationality will close it to this member.
     pub closes_at: Option<UnixMillis>,
+}
+
+/// One thing that a policy asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Asked {
+    /// This statement about the person.
+    Predicate(Predicate),
+    /// Its rule on nationality.
+    Nationality,
+}
+
+impl Standing {
+    /// What the policy called `name` says at `now`: of its versions, the one in force.
+    pub(crate) fn gate(&self, name: &Name, now: UnixMillis) -> Option<&GateStanding> {
+        self.gates
+            .iter()
+            .filter(|gate| gate.gate.policy() == name && gate.effective_from <= now)
+            .max_by_key(|gate| gate.effective_from)
+    }
 }
 
 impl Plane {
@@ -168,6 +190,7 @@ impl Plane {
                     gate: policy.gate(),
                     result: record.map_or(Truth::Undetermined, |record| policy.judge(record, at)),
                     effective_from: policy.effective_from(),
+                    lacks: record.map_or_else(Vec::new, |record| policy.lacks(record, at)),
                     closes_at: record.and_then(|record| policy.turns_against(record, at)),
                 }
             })

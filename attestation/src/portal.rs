@@ -27,6 +27,7 @@ use crate::{
 };
 
 pub(crate) mod device;
+mod gates;
 pub(crate) mod home;
 mod in_person;
 mod officer;

@@ -357,6 +357,7 @@ pub(crate) fn settings(device: DeviceFlow) -> Settings {
             scope("quiet", Privacy::Sealed, false),
             scope("masked", Privacy::Anonymous, true),
         ],
+        gates: BTreeMap::new(),
         providers: vec![name("anthropic"), name("openai")],
     }
 }

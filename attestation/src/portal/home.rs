@@ -5,10 +5,9 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use bauta_token::scope::Privacy;
 
-use super::{frame, page as render, unavailable, view, words};
+use super::{frame, gates, page as render, unavailable, view, words};
 use crate::{
     Plane,
-    attest::Truth,
     config::{DeviceFlow, ScopeRule},
     login::SignedInMember,
     member::Standing,
@@ -36,19 +35,23 @@ pub(super) async fn page(
 fn home(plane: &Plane, standing: &Standing) -> view::Home {
     let verified = standing.verified.as_ref();
     let left = verified.map(|v| v.valid_until.0.saturating_sub(plane.clock.now().day().0));
-    let scopes = plane
-        .scopes
-        .values()
-        .filter(|r| standing.scopes.contains(&r.name));
+    let scopes = gates::scopes(plane, standing);
+    let mut lasting = lasting(standing, left);
+    if !gates::shut(plane, &scopes, standing).is_empty() {
+        lasting.push_str(" Some models stay closed to you; below it says which, and why.");
+    }
     view::Home {
         frame: frame(plane, "home", true),
         verified_until: verified.map(|v| words::day(v.valid_until)),
         verified_in: verified.map_or_else(String::new, |v| words::month(&v.verified_on)),
         verified_by: verified.map_or_else(String::new, |v| words::vendor(&v.vendor)),
-        lasting: lasting(standing, left),
+        lasting,
         renew: left.is_some_and(|days| days <= SOON),
         next: next(standing),
-        scopes: scopes.map(|rule| scope(plane, rule, standing)).collect(),
+        scopes: scopes
+            .iter()
+            .map(|rule| scope(plane, rule, standing))
+            .collect(),
         public_url: plane.origin(),
         device: plane.settings.oauth.device != DeviceFlow::Off,
         officer: plane.officers_vouch() && standing.roles.contains(&Role::Officer),
@@ -62,7 +65,7 @@ fn lasting(standing: &Standing, left: Option<i64>) -> String {
             days.max(0),
             if days == 1 { "day" } else { "days" }
         ),
-        Some(_) => "It serves every provider and tool until then.".to_owned(),
+        Some(_) => "It counts for every provider and tool until then.".to_owned(),
         None if standing.expired => {
             "Your verification has expired. Verify again to go on.".to_owned()
         }
@@ -95,48 +98,40 @@ fn next(standing: &Standing) -> view::Link {
 }
 
 fn scope(plane: &Plane, rule: &ScopeRule, standing: &Standing) -> view::Scope {
-    let mut because = Vec::new();
-    let open = standing.verified.is_some() && rule.privacy == Privacy::Sealed;
-    if standing.verified.is_none() {
-        because.push("Opens once you are verified.".to_owned());
+    let shut = gates::shut(plane, &[rule], standing);
+    let open: Vec<_> = rule
+        .models
+        .iter()
+        .filter(|model| !shut.iter().any(|shut| shut.models.contains(model)))
+        .collect();
+    let (open, mut because) = if standing.verified.is_none() {
+        (Vec::new(), vec!["Opens once you are verified.".to_owned()])
+    } else if rule.privacy == Privacy::Sealed {
+        (open, shut.iter().map(gates::Shut::line).collect())
     } else {
-        let now = plane.clock.now();
-        for gate in standing
-            .gates
-            .iter()
-            .filter(|gate| gate.effective_from <= now)
-        {
-            if gate.result != Truth::True {
-                because.push(format!(
-                    "Models behind the rule “{}” (version {}) stay closed: {}.",
-                    gate.gate.policy(),
-                    gate.gate.version(),
-                    match gate.result {
-                        Truth::False => "your verification does not meet it",
-                        _ => "your verification says nothing on part of it",
-                    }
-                ));
-            }
-            if let Some(closes) = gate.closes_at {
-                because.push(format!(
-                    "The rule “{}” closes to you on {}.",
-                    gate.gate.policy(),
-                    words::day(closes.day())
-                ));
-            }
-        }
-    }
+        (Vec::new(), vec![ANONYMOUS.to_owned()])
+    };
+    because.extend(gates::later(plane, &[rule], standing));
     view::Scope {
         name: rule.name.to_string(),
-        open,
+        state: match open.len() {
+            0 => view::Door::Shut,
+            some if some < rule.models.len() => view::Door::InPart,
+            _ => view::Door::Open,
+        },
         privacy: match rule.privacy {
             Privacy::Sealed => "pseudonymous",
             _ => "anonymous",
         },
-        models: words::list(&rule.models),
+        models: if open.is_empty() {
+            words::list(&rule.models)
+        } else {
+            words::list(&open)
+        },
         because,
     }
 }
 
+const ANONYMOUS: &str = "Anonymous use is not available here yet.";
 /// From when on a member is reminded.
 const SOON: i64 = 14;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 
-use super::{answer, frame, page as render, unavailable, view, words};
+use super::{answer, frame, page as render, unavailable, verify::worth, view, words};
 use crate::{
     Plane, login::SignedInMember, member::Standing, user_code::UserCode,
     verify::officer::CODE_SECONDS,
@@ -40,7 +40,7 @@ async fn shown(plane: &Plane, member: &SignedInMember, code: Option<&UserCode>) 
         Err(error) => return unavailable(&error),
     };
     let vouched = standing.as_ref().map_or(0, |standing| standing.vouched);
-    let done = standing.is_some_and(|standing| by_officers(&standing));
+    let done = standing.as_ref().is_some_and(by_officers);
     render(&view::InPerson {
         frame: frame(plane, "verify", true),
         heading: heading(done && vouched == 0),
@@ -49,6 +49,7 @@ async fn shown(plane: &Plane, member: &SignedInMember, code: Option<&UserCode>) 
         } else {
             vouched.min(1)
         },
+        worth: worth(plane, standing.as_ref()),
         within: words::span(config.second_within.as_seconds()),
         code: code.map(|code| view::Spelled {
             code: code.to_string(),

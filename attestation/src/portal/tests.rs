@@ -2,9 +2,9 @@ use askama::Template;
 use zeroize::Zeroizing;
 
 use super::view::{
-    Authorize, Choice, Device, DeviceAsk, Fact, Field, Frame, Grant, Group, Home, InPerson, Link,
-    Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Verify, Waiting,
-    Way, Welcome,
+    Authorize, Choice, Device, DeviceAsk, Door, Fact, Field, Frame, Grant, Group, Home, InPerson,
+    Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Verify,
+    Waiting, Way, Welcome,
 };
 
 mod officers;
@@ -41,7 +41,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 next: next(),
                 scopes: vec![Scope {
                     name: s(),
-                    open: true,
+                    state: Door::InPart,
                     privacy: "pseudonymous",
                     models: s(),
                     because: vec![s()],
@@ -57,6 +57,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 frame: frame(),
                 heading: "Have two officers vouch for you",
                 vouched: 1,
+                worth: "It counts",
                 within: s(),
                 code: Some(Spelled {
                     code: s(),
@@ -92,6 +93,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 heading: s(),
                 lead: s(),
                 note: Some(s()),
+                closed: vec![s()],
                 vendor: s(),
                 vendor_sees: vec![s()],
                 vendor_deletes: s(),

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{frame, page as render, unavailable, view, words};
+use super::{frame, gates, page as render, unavailable, view, words};
 use crate::{
     Plane,
     login::SignedInMember,
@@ -45,13 +45,14 @@ fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
                 words::day(v.valid_until)
             ),
             None => format!(
-                "{} check{}; Bauta keeps the outcome. It serves every provider and tool until it \
-                 expires.",
+                "{} check{}; Bauta keeps the outcome. It counts for every provider and tool until \
+                 it expires.",
                 capital(&vendor),
                 if first.is_some() { "s" } else { "" }
             ),
         },
         note: standing.and_then(note),
+        closed: standing.map_or_else(Vec::new, |standing| closed(plane, standing)),
         under_way: standing.is_some_and(under_way),
         vendor_sees: sees(first),
         vendor_deletes: deletes(first, &vendor),
@@ -60,6 +61,23 @@ fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
         record: verified.map_or_else(Vec::new, |v| facts(&v.record)),
         ways: offers.iter().map(way).collect(),
         in_person: plane.officer.is_some(),
+    }
+}
+
+/// One line for each rule that closes something.
+fn closed(plane: &Plane, standing: &Standing) -> Vec<String> {
+    let scopes = gates::scopes(plane, standing);
+    let shut = gates::shut(plane, &scopes, standing);
+    shut.iter().map(gates::Shut::line).collect()
+}
+
+/// What a verification is good for, to who has it.
+pub(super) fn worth(plane: &Plane, standing: Option<&Standing>) -> &'static str {
+    if standing.is_some_and(|standing| !closed(plane, standing).is_empty()) {
+        "It counts for every provider and tool until it expires. Some models stay closed to you; \
+         your overview says which, and why."
+    } else {
+        "It counts for every provider and tool until it expires."
     }
 }
 
@@ -176,11 +194,9 @@ fn progress(plane: &Plane, standing: Option<&Standing>, still: bool) -> view::Wa
     let attempt = standing.and_then(|standing| standing.attempt.as_ref());
     let verified = standing.is_some_and(|standing| standing.verified.is_some());
     let (heading, text, done) = match attempt.map(|attempt| attempt.state) {
-        Some(VerificationState::Approved) if verified => (
-            "You are verified",
-            "That was all. It serves every provider and tool until it expires.",
-            true,
-        ),
+        Some(VerificationState::Approved) if verified => {
+            ("You are verified", worth(plane, standing), true)
+        }
         Some(VerificationState::Approved) => (
             "The check is done",
             "It does not count here. Your overview says why.",

@@ -69,10 +69,18 @@ pub(crate) struct Home {
     pub(crate) officer: bool,
 }
 
-/// A scope and whether it is open.
+/// How much of a scope is open.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Door {
+    Open,
+    InPart,
+    Shut,
+}
+
+/// A scope, and what of it is open.
 pub(crate) struct Scope {
     pub(crate) name: String,
-    pub(crate) open: bool,
+    pub(crate) state: Door,
     pub(crate) privacy: &'static str,
     pub(crate) models: String,
     pub(crate) because: Vec<String>,
@@ -86,6 +94,7 @@ pub(crate) struct Verify {
     pub(crate) heading: String,
     pub(crate) lead: String,
     pub(crate) note: Option<String>,
+    pub(crate) closed: Vec<String>,
     pub(crate) vendor: String,
     pub(crate) vendor_sees: Vec<String>,
     pub(crate) vendor_deletes: String,
@@ -122,6 +131,7 @@ pub(crate) struct InPerson {
     pub(crate) frame: Frame,
     pub(crate) heading: &'static str,
     pub(crate) vouched: u32,
+    pub(crate) worth: &'static str,
     pub(crate) within: String,
     pub(crate) code: Option<Spelled>,
     pub(crate) lasts: String,

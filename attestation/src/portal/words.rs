@@ -61,6 +61,17 @@ pub(crate) const fn predicate(predicate: Predicate) -> &'static str {
     }
 }
 
+/// The same, as a rule asks for it.
+pub(crate) const fn asked(predicate: Predicate) -> &'static str {
+    match predicate {
+        Predicate::PersonVerified => "that you are a real person",
+        Predicate::AgeOver18 => "that you are 18 or older",
+        Predicate::DocumentUnexpired => "that your document has not expired",
+        Predicate::LivenessChecked => "for a live selfie that matches",
+        Predicate::SanctionsClear => "that you are on no sanctions list",
+    }
+}
+
 /// What an officer says of the person before them.
 pub(crate) const fn attested(predicate: Predicate) -> &'static str {
     match predicate {

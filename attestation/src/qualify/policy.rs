@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::{
     attest::{Basis, Eligibility, Outcome, Predicate, Record, Truth},
     config::{Instant, NationalityRule, PolicyConfig},
+    member::Asked,
     ports::people::PolicyRow,
 };
 
@@ -216,6 +217,22 @@ impl Policy {
             Some(rule) if in_force(rule, now) => required.and(self.kept(record)),
             _ => required,
         }
+    }
+
+    /// What `record` lacks for this policy at `now`, and what it says instead.
+    pub(crate) fn lacks(&self, record: &Record, now: UnixMillis) -> Vec<(Asked, Truth)> {
+        let required = self.config.requires.iter().map(|predicate| {
+            let found = record.predicates.get(predicate).copied();
+            (Asked::Predicate(*predicate), found.unwrap_or_default())
+        });
+        let rule = self.config.nationality.as_ref();
+        let nationality = rule
+            .filter(|rule| in_force(rule, now))
+            .map(|_| (Asked::Nationality, self.kept(record)));
+        required
+            .chain(nationality)
+            .filter(|(_, found)| !found.holds())
+            .collect()
     }
 
     /// When the rule on nationality takes effect and `record` will not satisfy it.

@@ -9,7 +9,10 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use bauta_token::{scope::Gate, units::UnixMillis};
+use bauta_token::{
+    scope::{Gate, ModelName},
+    units::UnixMillis,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -825,6 +828,39 @@ async fn gat_07_what_officers_do_not_attest_ends_what_the_vendor_had_opened() {
     }
 
     assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_minor_reads_which_models_stay_closed_and_by_which_rule() {
+    let desk = Desk::with(|settings| {
+        let model = |name| ModelName::parse(name).unwrap();
+        settings.scopes[0].models.push(model("claude-sonnet"));
+        settings.gates = BTreeMap::from([(model("claude-opus"), name("frontier-gate"))]);
+    })
+    .await;
+    let inquiry = desk.begin().await;
+    desk.persona.set(&inquiry, |inquiry| {
+        inquiry.document["birthdate"] = json!("2012-01-01");
+    });
+    desk.decides(&inquiry, "approved", 60).await;
+
+    for path in ["/", "/verify", "/verify/waiting"] {
+        let page = desk.world.get(path, Some(&desk.ada)).await.body;
+        assert!(page.contains("ome models stay closed to you"), "{path}");
+    }
+    for path in ["/", "/verify"] {
+        let page = desk.world.get(path, Some(&desk.ada)).await.body;
+        assert!(
+            page.contains(
+                "claude-opus stays closed to you: the rule “frontier-gate” (version 2026-11-01) \
+                 asks that you are 18 or older (your check says no)."
+            ),
+            "{path}"
+        );
+    }
+    let home = desk.world.get("/", Some(&desk.ada)).await.body;
+    assert!(home.contains("Open in part"));
+    assert!(home.contains(r#"<p class="quiet small">claude-sonnet</p>"#));
 }
 
 #[tokio::test]

@@ -102,6 +102,11 @@ fn settings(start: &Start<'_>) -> anyhow::Result<Settings> {
             .collect::<Result<_, _>>()?,
         policies: config.policy.clone(),
         scopes: config.scope.clone(),
+        gates: config
+            .model
+            .iter()
+            .filter_map(|model| Some((model.name.clone(), model.gated_by.clone()?)))
+            .collect(),
         providers,
         introspection: None,
     })
