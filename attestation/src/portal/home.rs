@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use bauta_token::scope::Privacy;
 
-use super::{frame, gates, page as render, unavailable, view, words};
+use super::{frame, gates, page as render, unavailable, verify::so_far, view, words};
 use crate::{
     Plane,
     config::{DeviceFlow, ScopeRule},
@@ -52,13 +52,32 @@ fn home(plane: &Plane, standing: &Standing) -> view::Home {
             .iter()
             .map(|rule| scope(plane, rule, standing))
             .collect(),
-        public_url: plane.origin(),
-        device: plane.settings.oauth.device != DeviceFlow::Off,
+        tools: tools(plane, &scopes),
         officer: plane.officers_vouch() && standing.roles.contains(&Role::Officer),
     }
 }
 
+/// A scope without a way in is not one: anonymous ones have none here yet.
+fn tools(plane: &Plane, scopes: &[&ScopeRule]) -> view::Tools {
+    let sealed = || scopes.iter().filter(|rule| rule.privacy == Privacy::Sealed);
+    view::Tools {
+        login: sealed().next().map(|_| plane.origin()),
+        code: plane.settings.oauth.device != DeviceFlow::Off && sealed().any(|rule| rule.device),
+        labelled: sealed().any(|rule| rule.max_label_ttl.is_some()),
+    }
+}
+
 fn lasting(standing: &Standing, left: Option<i64>) -> String {
+    if standing.scopes.is_empty() {
+        let what = match left {
+            Some(_) => "This opens nothing for you yet",
+            None => "Verifying opens nothing for you yet",
+        };
+        return format!(
+            "{what}: no group of yours has access. Ask your platform team for one that has, then \
+             sign in again."
+        );
+    }
     match left {
         Some(days) if days <= SOON => format!(
             "It ends in {} {}; verify again in time and nothing stops working.",
@@ -66,32 +85,28 @@ fn lasting(standing: &Standing, left: Option<i64>) -> String {
             if days == 1 { "day" } else { "days" }
         ),
         Some(_) => "It counts for every provider and tool until then.".to_owned(),
-        None if standing.expired => {
-            "Your verification has expired. Verify again to go on.".to_owned()
-        }
-        None if pending(standing) => "A check is under way. The result will be here.".to_owned(),
-        None => {
+        None => so_far(standing).unwrap_or_else(|| {
             "Prove once that you are a real, eligible person. It takes about three minutes and \
-             serves every provider and tool."
+             counts for every provider and tool."
                 .to_owned()
-        }
+        }),
     }
 }
 
-fn pending(standing: &Standing) -> bool {
-    standing.attempt.as_ref().is_some_and(|attempt| {
-        matches!(
-            attempt.state,
-            VerificationState::Submitted | VerificationState::UnderReview
-        )
-    })
-}
-
 fn next(standing: &Standing) -> view::Link {
+    let pending = matches!(
+        standing.attempt.as_ref().map(|attempt| attempt.state),
+        Some(VerificationState::Submitted | VerificationState::UnderReview)
+    );
+    let tried = standing.attempt.is_some() || standing.expired;
     if standing.verified.is_some() {
         view::Link::new("/tokens", "Tokens")
-    } else if pending(standing) {
+    } else if pending {
         view::Link::new("/verify/waiting", "See how far it is")
+    } else if standing.vouched > 0 {
+        view::Link::new("/verify/in-person", "Go to the second officer")
+    } else if tried {
+        view::Link::new("/verify", "Verify again")
     } else {
         view::Link::new("/verify", "Verify once")
     }

@@ -3,8 +3,8 @@ use zeroize::Zeroizing;
 
 use super::view::{
     Authorize, Choice, Device, DeviceAsk, Door, Fact, Field, Frame, Grant, Group, Home, InPerson,
-    Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Verify,
-    Waiting, Way, Welcome,
+    Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Tools,
+    Verify, Waiting, Way, Welcome,
 };
 
 mod officers;
@@ -46,8 +46,11 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                     models: s(),
                     because: vec![s()],
                 }],
-                public_url: s(),
-                device: true,
+                tools: Tools {
+                    login: Some(s()),
+                    code: true,
+                    labelled: true,
+                },
                 officer: true,
             }),
         ),
@@ -462,6 +465,47 @@ mod served {
         for asset in ["/assets/portal.css", "/assets/mask.svg"] {
             assert_eq!(world.get(asset, None).await.status, StatusCode::OK);
         }
+    }
+
+    #[tokio::test]
+    async fn home_names_only_the_ways_in_that_work() {
+        let on = World::new(DeviceFlow::On).await;
+        let off = World::new(DeviceFlow::Off).await;
+        let loginless = World::with(DeviceFlow::On, |settings| {
+            for scope in &mut settings.scopes {
+                (scope.device, scope.max_label_ttl) = (false, None);
+            }
+        })
+        .await;
+        let home = async |world: &World| world.get("/", Some(&world.ada().await)).await.body;
+
+        let (on, off, loginless) = (home(&on).await, home(&off).await, home(&loginless).await);
+
+        let code = "Cloud gateway";
+        assert!(on.contains("bauta login https://ai.example.com") && on.contains(code));
+        assert!(off.contains("bauta login") && !off.contains(code));
+        assert!(!loginless.contains(code) && !loginless.contains("Or take a token"));
+    }
+
+    #[tokio::test]
+    async fn whom_no_group_opens_anything_reads_that_first() {
+        let world = World::with(DeviceFlow::On, |settings| {
+            settings
+                .scopes
+                .retain(|scope| scope.name.as_str() == "masked");
+            settings.scopes[0].groups = vec!["engineering".to_owned()];
+        })
+        .await;
+        let bob = world.stranger().await;
+
+        let home = world.get("/", Some(&bob)).await.body;
+
+        let first = home.find("Verifying opens nothing for you yet").unwrap();
+        let button = home.find("Verify once").unwrap();
+        assert!(first < button, "before it asks for anything");
+        assert!(home.contains("Ask your platform team"));
+        assert!(home.contains(r#"class="button quietly" href="/verify""#));
+        assert!(!home.contains("Use it from your tools"));
     }
 
     #[tokio::test]

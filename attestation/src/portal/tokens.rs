@@ -153,7 +153,7 @@ async fn make(plane: &Plane, member: MemberId, form: &Form) -> Result<(String, I
             "You have as many tokens as one person may have. Revoke one first.",
         )),
         Err(IssueError::Anonymous) => Err(Problem::Say(
-            "That scope is anonymous: its tokens have no label and are fetched by bauta agent.",
+            "That scope is anonymous, and anonymous use is not available here yet.",
         )),
         Err(IssueError::Lapsing) => Err(Problem::Say(
             "Your verification ends in a moment. Verify again first.",

@@ -92,9 +92,10 @@ fn under_way(standing: &Standing) -> bool {
     })
 }
 
-fn note(standing: &Standing) -> Option<String> {
+/// What came of it until now, and what to do next, for who is not verified.
+pub(super) fn so_far(standing: &Standing) -> Option<String> {
     if standing.expired {
-        return Some("Your last verification has expired.".to_owned());
+        return Some("Your last verification has expired. Verify again to go on.".to_owned());
     }
     if standing.vouched > 0 {
         return Some("One officer has vouched for you; a second one must follow.".to_owned());
@@ -102,13 +103,38 @@ fn note(standing: &Standing) -> Option<String> {
     let attempt = standing.attempt.as_ref()?;
     match attempt.state {
         VerificationState::Declined => Some(format!(
-            "{} did not confirm your last attempt. We are not told more than that. You may try \
-             again with better light or another document.",
+            "{} did not confirm your last attempt. We are not told why. Try again, with better \
+             light or another document.",
             capital(&words::vendor(&attempt.vendor))
         )),
+        VerificationState::Expired => Some(
+            "Your last attempt ran out before it was finished. Begin again when it suits you."
+                .to_owned(),
+        ),
+        VerificationState::Approved => Some(
+            "Your last check was done, and what it found does not count here: a document that has \
+             expired, for example. Verify again with another one, or ask your platform team."
+                .to_owned(),
+        ),
         VerificationState::Submitted | VerificationState::UnderReview => {
             Some("A check is under way; the result comes here by itself.".to_owned())
         }
+        VerificationState::Started => None,
+    }
+}
+
+/// The same beside a verification that counts.
+fn note(standing: &Standing) -> Option<String> {
+    if standing.verified.is_none() {
+        return so_far(standing);
+    }
+    let attempt = standing.attempt.as_ref()?;
+    match attempt.state {
+        VerificationState::Declined => Some(format!(
+            "{} did not confirm a later attempt. What you have still counts.",
+            capital(&words::vendor(&attempt.vendor))
+        )),
+        VerificationState::Submitted | VerificationState::UnderReview => so_far(standing),
         _ => None,
     }
 }
@@ -199,7 +225,7 @@ fn progress(plane: &Plane, standing: Option<&Standing>, still: bool) -> view::Wa
         }
         Some(VerificationState::Approved) => (
             "The check is done",
-            "It does not count here. Your overview says why.",
+            "It does not count here. Your overview says what to do.",
             true,
         ),
         Some(VerificationState::Declined) => (

@@ -64,9 +64,18 @@ pub(crate) struct Home {
     pub(crate) renew: bool,
     pub(crate) next: Link,
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) public_url: String,
-    pub(crate) device: bool,
+    pub(crate) tools: Tools,
     pub(crate) officer: bool,
+}
+
+/// The ways to a token that work for this member under this configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Tools {
+    /// Where a program signs in.
+    pub(crate) login: Option<String>,
+    /// Whether a program without a browser may, by a code.
+    pub(crate) code: bool,
+    pub(crate) labelled: bool,
 }
 
 /// How much of a scope is open.

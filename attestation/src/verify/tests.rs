@@ -864,6 +864,18 @@ async fn a_minor_reads_which_models_stay_closed_and_by_which_rule() {
 }
 
 #[tokio::test]
+async fn home_says_that_the_vendor_declined_and_what_to_do() {
+    let desk = Desk::new().await;
+    let inquiry = desk.begin().await;
+    desk.decides(&inquiry, "declined", 60).await;
+
+    let home = desk.world.get("/", Some(&desk.ada)).await.body;
+
+    assert!(home.contains("Persona did not confirm your last attempt"));
+    assert!(home.contains(r#"href="/verify">Verify again</a>"#));
+}
+
+#[tokio::test]
 async fn an_approval_without_proof_or_with_an_expired_document_attests_nothing() {
     for (change, word) in [
         (json!({ "status": "failed" }), "insufficient"),
