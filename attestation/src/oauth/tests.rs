@@ -586,6 +586,48 @@ async fn the_device_page_asks_for_the_code_itself() {
 }
 
 #[tokio::test]
+async fn who_mistypes_the_second_time_stays_on_the_page() {
+    let world = World::new(DeviceFlow::On).await;
+    let ada = world.ada().await;
+    let (asked, other) = (ask(&world).await, ask(&world).await);
+    let code = text(&asked, "user_code");
+    let page = world
+        .post("/device", Some(&ada), &[("user_code", &code)])
+        .await;
+    let login = page.body.split(r#"name="login" value=""#).nth(1).unwrap();
+    let login = login.split('"').next().unwrap();
+    let says = async |typed: &str, answer: &str| {
+        let form = [
+            ("login", login),
+            ("user_code", typed),
+            ("scope", "frontier"),
+            ("answer", answer),
+        ];
+        world.post("/device/answer", Some(&ada), &form).await
+    };
+
+    let empty = says("", "allow").await;
+    let wrong = says("BBBB-BBBB", "allow").await;
+    let another = says(&text(&other, "user_code"), "allow").await;
+    let still = poll(&world, &asked).await;
+    let denied = says("", "deny").await;
+
+    assert!(!login.is_empty() && !page.body.contains(&code));
+    for reply in [&empty, &wrong, &another] {
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        assert!(reply.body.contains("Did you start this?"));
+        assert!(reply.body.contains(r#"role="alert""#));
+    }
+    assert!(empty.body.contains("type the code once more"));
+    assert!(wrong.body.contains("not the code of this login"));
+    assert_eq!(still.error(), "authorization_pending");
+    assert_eq!(denied.status, StatusCode::OK, "no needs no code");
+    world.later(5).await;
+    assert_eq!(poll(&world, &asked).await.error(), "access_denied");
+    assert_eq!(poll(&world, &other).await.error(), "authorization_pending");
+}
+
+#[tokio::test]
 async fn guessing_codes_is_bounded() {
     let world = World::new(DeviceFlow::On).await;
     let ada = world.ada().await;
@@ -704,8 +746,8 @@ async fn a_proxy_on_this_machine_is_no_network() {
         many = from(&world, proxy, path, None, &[]).await.status;
     }
 
-    assert!(!page.body.contains("the same network"), "no false comfort");
-    assert!(page.body.contains("a network we cannot tell"));
+    assert!(!page.body.contains("The same as"), "no false comfort");
+    assert!(page.body.contains("<dt>Network</dt><dd>Unknown</dd>"));
     assert_eq!(many, StatusCode::OK, "one does not shut the others out");
 }
 
@@ -728,9 +770,14 @@ async fn the_device_page_warns_of_another_network() {
     let far = from(&world, [198, 51, 100, 1], "/device", Some(&ada), &form).await;
     let unknown = world.post("/device", Some(&ada), &form).await;
 
-    assert!(near.body.contains("the same network") && !near.body.contains("deny it"));
+    assert!(near.body.contains("The same as this browser’s") && !near.body.contains("deny it"));
     assert!(far.body.contains("another network") && far.body.contains("deny it"));
-    assert!(unknown.body.contains("a network we cannot tell"));
+    assert!(unknown.body.contains("<dt>Network</dt><dd>Unknown</dd>"));
+    assert!(
+        unknown
+            .body
+            .contains("<dt>Program</dt><dd>It gave no name</dd>")
+    );
     for page in [near, far, unknown] {
         assert!(
             !page.body.contains("192.0.2"),

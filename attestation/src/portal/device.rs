@@ -13,7 +13,9 @@ use axum::{
 };
 use bauta_token::scope::Name;
 
-use super::{Opening, closed, frame, message, page as render, unavailable, view, words};
+use super::{
+    Opening, closed, frame, message, page as render, tokens::unhex, unavailable, view, words,
+};
 use crate::{
     Plane,
     config::DeviceFlow,
@@ -23,7 +25,7 @@ use crate::{
     oauth::fields::{Form, Query},
     ports::{
         Lookup, MemberId,
-        grants::{Allowed, Answer, Entry, Typed, Waiting},
+        grants::{Allowed, Answer, Entry, Typed, Waiting, hex},
     },
     user_code::UserCode,
 };
@@ -66,7 +68,7 @@ pub(super) async fn typed(
     form: Form,
 ) -> Response {
     match find(&plane, member.member, &form).await {
-        Ok((_, waiting)) => ask(&plane, &member, &network, &waiting, None).await,
+        Ok((user, waiting)) => ask(&plane, &member, &network, (user, &waiting), None).await,
         Err(response) => response,
     }
 }
@@ -85,6 +87,11 @@ async fn find(plane: &Plane, member: MemberId, form: &Form) -> Result<(Lookup, W
         ));
     };
     let user = plane.user_code(&code);
+    let waiting = look(plane, member, user).await?;
+    Ok((user, waiting))
+}
+
+async fn look(plane: &Plane, member: MemberId, user: Lookup) -> Result<Waiting, Response> {
     let now = plane.clock.now();
     let typed = plane.store.typed(Entry {
         user,
@@ -94,7 +101,7 @@ async fn find(plane: &Plane, member: MemberId, form: &Form) -> Result<(Lookup, W
         at_most: AT_MOST,
     });
     match typed.await {
-        Ok(Typed::Found(waiting)) => Ok((user, waiting)),
+        Ok(Typed::Found(waiting)) => Ok(waiting),
         Ok(Typed::Unknown) => Err(entry(
             plane,
             StatusCode::BAD_REQUEST,
@@ -115,7 +122,7 @@ async fn ask(
     plane: &Plane,
     member: &SignedInMember,
     network: &Network,
-    waiting: &Waiting,
+    (user, waiting): (Lookup, &Waiting),
     problem: Option<&'static str>,
 ) -> Response {
     let opening = match device_opening(plane, member.member, waiting.scope.as_ref()).await {
@@ -123,13 +130,14 @@ async fn ask(
         Err(response) => return response,
     };
     let (text, warn) = match network.0 {
-        Some(here) if here == waiting.network => ("the same network as this browser", false),
-        Some(_) if waiting.network != plane.nowhere() => ("another network", true),
-        _ => ("a network we cannot tell", false),
+        Some(here) if here == waiting.network => ("The same as this browser’s", false),
+        Some(_) if waiting.network != plane.nowhere() => ("Another than this browser’s", true),
+        _ => ("Unknown", false),
     };
     let none_open = opening.because.text();
     let mut response = render(&view::DeviceAsk {
         frame: frame(plane, "", true),
+        login: hex(&user),
         surface: surface(&waiting.surface),
         asked: words::ago(waiting.asked_at, plane.clock.now()),
         network: text,
@@ -163,7 +171,7 @@ pub(super) async fn answer(
     network: Network,
     form: Form,
 ) -> Response {
-    let (user, waiting) = match find(&plane, member.member, &form).await {
+    let (user, waiting) = match answered(&plane, &member, &network, &form).await {
         Ok(found) => found,
         Err(response) => return response,
     };
@@ -171,10 +179,12 @@ pub(super) async fn answer(
         Some("deny") => Answer::Deny,
         Some("allow") => match allow(&plane, &member, &waiting, &form).await {
             Ok(Some(allowed)) => Answer::Allow(allowed),
-            Ok(None) => return ask(&plane, &member, &network, &waiting, Some(NO_SCOPE)).await,
+            Ok(None) => {
+                return ask(&plane, &member, &network, (user, &waiting), Some(NO_SCOPE)).await;
+            }
             Err(response) => return response,
         },
-        _ => return ask(&plane, &member, &network, &waiting, None).await,
+        _ => return ask(&plane, &member, &network, (user, &waiting), None).await,
     };
     let denied = matches!(answer, Answer::Deny);
     match plane.store.answer(user, answer, plane.clock.now()).await {
@@ -190,6 +200,34 @@ pub(super) async fn answer(
         ),
         Err(error) => unavailable(&error),
     }
+}
+
+/// The login that is answered. The page carries a keyed hash of what it showed, never the code: a
+/// yes is for the code that is typed, and has to be for the login that was shown. A no needs no
+/// code, and who mistypes stays where they were.
+async fn answered(
+    plane: &Plane,
+    member: &SignedInMember,
+    network: &Network,
+    form: &Form,
+) -> Result<(Lookup, Waiting), Response> {
+    let Some(shown) = form.find("login").and_then(unhex) else {
+        return find(plane, member.member, form).await;
+    };
+    if plane.settings.oauth.device == DeviceFlow::Off {
+        return Err(off(plane));
+    }
+    let typed = form.find("user_code");
+    let same = typed
+        .and_then(UserCode::read)
+        .map(|code| plane.user_code(&code))
+        == Some(shown);
+    let waiting = look(plane, member.member, shown).await?;
+    if same || form.find("answer") == Some("deny") {
+        return Ok((shown, waiting));
+    }
+    let problem = if typed.is_none() { NOT_TYPED } else { NOT_THIS };
+    Err(ask(plane, member, network, (shown, &waiting), Some(problem)).await)
 }
 
 /// `None` when the chosen scope is none that may be given.
@@ -241,10 +279,10 @@ fn done(plane: &Plane, denied: bool) -> Response {
 
 fn surface(surface: &str) -> String {
     match surface {
-        "claude_code" => "Claude Code".to_owned(),
-        "bauta_cli" => "the bauta command line".to_owned(),
-        "unknown" => "a program that does not say".to_owned(),
-        other => format!("“{other}”"),
+        "unknown" => "It gave no name".to_owned(),
+        "claude_code" => "It says it is Claude Code".to_owned(),
+        "bauta_cli" => "It says it is the bauta command line".to_owned(),
+        other => format!("It says it is “{other}”"),
     }
 }
 
@@ -264,5 +302,8 @@ const AT_MOST: i64 = 20;
 const NO_CODE: &str = "A code is eight letters, such as BCDF-GHJK.";
 const UNKNOWN: &str =
     "No login waits under that code. It may have run out: your tool shows a new one.";
-const PAUSED: &str = "That were many codes. Wait ten minutes.";
+const PAUSED: &str = "Those were many codes. Wait ten minutes.";
+const NOT_TYPED: &str =
+    "Nothing is allowed yet: type the code once more below, then choose “Allow”.";
+const NOT_THIS: &str = "That is not the code of this login. Type it again as the device shows it.";
 const NO_SCOPE: &str = "Choose what the device may use, and type the code again.";

@@ -184,6 +184,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
             "device_ask",
             render(&DeviceAsk {
                 frame: frame(),
+                login: s(),
                 surface: s(),
                 asked: s(),
                 network: "another network",

@@ -186,7 +186,7 @@ pub(super) async fn revoke(
     (StatusCode::SEE_OTHER, [(LOCATION, "/tokens")]).into_response()
 }
 
-fn unhex(text: &str) -> Option<Lookup> {
+pub(super) fn unhex(text: &str) -> Option<Lookup> {
     if text.len() != 64 || !text.is_ascii() {
         return None;
     }

@@ -253,6 +253,7 @@ pub(crate) struct Device {
 #[template(path = "device_ask.html")]
 pub(crate) struct DeviceAsk {
     pub(crate) frame: Frame,
+    pub(crate) login: String,
     pub(crate) surface: String,
     pub(crate) asked: String,
     pub(crate) network: &'static str,
