@@ -4,6 +4,9 @@ use url::Url;
 
 use super::view::Snippet;
 
+/// What sets the variable that all the others use: typed out, a token would stay in the history.
+pub(crate) const KEEP: &str = "read -rs BAUTA_TOKEN && export BAUTA_TOKEN";
+
 /// What to type for each tool, against the gateway at `gateway`.
 pub(crate) fn all(gateway: &Url) -> Vec<Snippet> {
     let base = gateway.as_str().trim_end_matches('/');

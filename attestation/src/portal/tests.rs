@@ -1,10 +1,13 @@
 use askama::Template;
 use zeroize::Zeroizing;
 
-use super::view::{
-    Authorize, Choice, Device, DeviceAsk, Door, Fact, Field, Frame, Grant, Group, Home, InPerson,
-    Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled, Tokens, Tools,
-    Verify, Waiting, Way, Welcome,
+use super::{
+    snippets,
+    view::{
+        Authorize, Choice, Device, DeviceAsk, Door, Fact, Field, Frame, Grant, Group, Home,
+        InPerson, Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled,
+        Tokens, Tools, Verify, Waiting, Way, Welcome,
+    },
 };
 
 mod officers;
@@ -126,6 +129,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
             "tokens",
             render(&Tokens {
                 frame: frame(),
+                revoked: Some((s(), s())),
                 grants: vec![Grant {
                     id: s(),
                     label: s(),
@@ -154,6 +158,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 token: Zeroizing::new(s()),
                 scope: s(),
                 until: s(),
+                keep: snippets::KEEP,
                 snippets: vec![Snippet {
                     tool: "curl",
                     text: "",
@@ -364,6 +369,11 @@ mod served {
         let privacy = world.get("/privacy", Some(&ada)).await;
 
         let token = shown(&made.body).unwrap();
+        let (set, used) = ("export BAUTA_TOKEN", "$BAUTA_TOKEN");
+        assert!(made.body.find(set) < made.body.find(used), "set, then used");
+        assert!(made.body.contains(set) && made.body.contains("selects all of it"));
+        // What a terminal takes as one line; macOS takes the fewest.
+        assert!(token.len() < 1_024, "{} letters", token.len());
         let claims = world.plane.read_access(&token).unwrap();
         assert_eq!(claims.exp - claims.iat, 30 * 86_400);
         assert_eq!(made.headers.get("cache-control").unwrap(), "no-store");
@@ -419,12 +429,14 @@ mod served {
                 .await;
             assert_eq!(reply.status, StatusCode::SEE_OTHER);
         }
-        world.post("/tokens/revoke", Some(&bob), &form).await;
+        let others = world.post("/tokens/revoke", Some(&bob), &form).await;
         let kept = world.plane.grants(ada.id).await.unwrap().len();
-        world.post("/tokens/revoke", Some(&ada), &form).await;
+        let ended = world.post("/tokens/revoke", Some(&ada), &form).await;
         let left = world.plane.grants(ada.id).await.unwrap().len();
 
         assert_eq!((kept, left), (1, 0));
+        assert!(ended.body.contains("“laptop” for frontier is revoked"));
+        assert!(!others.body.contains("is revoked"));
     }
 
     #[tokio::test]

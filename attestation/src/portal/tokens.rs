@@ -25,18 +25,13 @@ use crate::{
 };
 
 pub(super) async fn page(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
-    match tokens(&plane, member.member, None, "").await {
+    match tokens(&plane, member.member).await {
         Ok(tokens) => render(&tokens),
         Err(error) => unavailable(&error),
     }
 }
 
-async fn tokens(
-    plane: &Plane,
-    member: MemberId,
-    problem: Option<String>,
-    typed: &str,
-) -> Result<view::Tokens, StoreError> {
+async fn tokens(plane: &Plane, member: MemberId) -> Result<view::Tokens, StoreError> {
     let kept = plane.grants(member).await?;
     let opening = plane.opening(member, None).await?;
     let scopes: Vec<_> = opening
@@ -55,8 +50,9 @@ async fn tokens(
         grants: kept.iter().map(|grant| shown(plane, grant)).collect(),
         scopes,
         none_open: none_open.to_owned(),
-        problem,
-        typed: typed.to_owned(),
+        revoked: None,
+        problem: None,
+        typed: String::new(),
         most_days,
         default_days: most_days.min(OFFERED),
     })
@@ -100,9 +96,13 @@ pub(super) async fn create(
         Err(Problem::Say(text)) => text,
         Err(Problem::NoAnswer(error)) => return unavailable(&*error),
     };
-    match tokens(&plane, member.member, Some(problem.to_owned()), typed).await {
+    match tokens(&plane, member.member).await {
         Ok(tokens) => {
-            let mut response = render(&tokens);
+            let mut response = render(&view::Tokens {
+                problem: Some(problem.to_owned()),
+                typed: typed.to_owned(),
+                ..tokens
+            });
             *response.status_mut() = StatusCode::BAD_REQUEST;
             response
         }
@@ -169,21 +169,36 @@ fn made(plane: &Plane, label: &str, issued: &Issued) -> Response {
         token: Zeroizing::new(issued.access().to_owned()),
         scope: issued.scope().to_string(),
         until: words::day(issued.expires_at().day()),
+        keep: snippets::KEEP,
         snippets: snippets::all(&plane.settings.gateway_url),
     })
 }
 
+/// Ends one token and says which. The page is the answer itself: a label belongs in no address, and
+/// who sends the form twice ends nothing twice.
 pub(super) async fn revoke(
     State(plane): State<Arc<Plane>>,
     member: SignedInMember,
     form: Form,
 ) -> Response {
-    if let Some(id) = form.find("grant").and_then(unhex)
-        && let Err(error) = plane.end_grant(member.member, id).await
-    {
-        return unavailable(&error);
+    let Some(id) = form.find("grant").and_then(unhex) else {
+        return (StatusCode::SEE_OTHER, [(LOCATION, "/tokens")]).into_response();
+    };
+    match end(&plane, member.member, id).await {
+        Ok(page) => render(&page),
+        Err(error) => unavailable(&error),
     }
-    (StatusCode::SEE_OTHER, [(LOCATION, "/tokens")]).into_response()
+}
+
+async fn end(plane: &Plane, member: MemberId, id: Lookup) -> Result<view::Tokens, StoreError> {
+    let kept = plane.grants(member).await?;
+    let ended = kept.iter().find(|grant| grant.id == id);
+    let ended = ended.map(|grant| shown(plane, grant));
+    plane.end_grant(member, id).await?;
+    Ok(view::Tokens {
+        revoked: ended.map(|grant| (grant.label, grant.scope)),
+        ..tokens(plane, member).await?
+    })
 }
 
 pub(super) fn unhex(text: &str) -> Option<Lookup> {

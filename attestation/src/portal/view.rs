@@ -179,6 +179,8 @@ pub(crate) struct OfficerAsk {
 #[template(path = "tokens.html")]
 pub(crate) struct Tokens {
     pub(crate) frame: Frame,
+    /// Label and scope of what was just revoked.
+    pub(crate) revoked: Option<(String, String)>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) scopes: Vec<Choice>,
     pub(crate) none_open: String,
@@ -214,6 +216,7 @@ pub(crate) struct Made {
     pub(crate) token: zeroize::Zeroizing<String>,
     pub(crate) scope: String,
     pub(crate) until: String,
+    pub(crate) keep: &'static str,
     pub(crate) snippets: Vec<Snippet>,
 }
 
