@@ -7,7 +7,7 @@ use bauta_audit::store::StoreError;
 
 use super::{
     frame, page as render, unavailable,
-    verify::{facts, redaction},
+    verify::redaction,
     view::{self, Fact, Group},
     words,
 };
@@ -15,7 +15,7 @@ use crate::{
     Plane,
     attest::Truth,
     login::SignedInMember,
-    member::Standing,
+    member::{Standing, Verified},
     ports::{
         MemberId,
         grants::{Held, HeldFor, KeptGrant},
@@ -63,7 +63,7 @@ fn account(plane: &Plane, member: MemberId, standing: &Standing) -> Group {
     };
     let issuer = &plane.settings.sso.issuer;
     Group {
-        title: "Your member row",
+        title: "Your account here",
         facts: vec![
             Fact::new("Random number", member.to_string()),
             Fact::new(
@@ -88,35 +88,18 @@ fn account(plane: &Plane, member: MemberId, standing: &Standing) -> Group {
                 "a keyed hash of your directory id, if there is one, to notice when you leave",
             ),
         ],
+        record: None,
         gone: "Gone when you are erased. The groups themselves are not kept.".to_owned(),
     }
 }
 
 fn attestation(standing: &Standing) -> Group {
-    let mut all = Vec::new();
-    if let Some(verified) = &standing.verified {
-        for (predicate, truth) in &verified.predicates {
-            let truth = match truth {
-                Truth::True => "yes",
-                Truth::False => "no",
-                Truth::Undetermined => "not known",
-            };
-            all.push(Fact::new(words::predicate(*predicate), truth));
-        }
-        all.extend(facts(&verified.record));
-        all.push(Fact::new(
-            "Signature",
-            "64 bytes over your random number and these lines",
-        ));
-        all.push(Fact::new(
-            "Nonce",
-            "32 random bytes, kept apart; deleting them makes the commitment noise",
-        ));
-    }
+    let verified = standing.verified.as_ref();
     Group {
         title: "Your attestation",
-        facts: all,
-        gone: match &standing.verified {
+        facts: verified.map_or_else(Vec::new, |verified| attested(standing, verified)),
+        record: verified.map(|verified| verified.record.clone()),
+        gone: match verified {
             Some(verified) => format!(
                 "Counts until {}. The row goes some time after that, with its nonce.",
                 words::day(verified.valid_until)
@@ -124,6 +107,49 @@ fn attestation(standing: &Standing) -> Group {
             None => "Nothing that counts now.".to_owned(),
         },
     }
+}
+
+/// What the record says, in words; the record itself is beside it.
+fn attested(standing: &Standing, verified: &Verified) -> Vec<Fact> {
+    let found = verified.predicates.iter().map(|(predicate, truth)| {
+        let truth = match truth {
+            Truth::True => "yes",
+            Truth::False => "no",
+            Truth::Undetermined => "not known",
+        };
+        Fact::new(words::predicate(*predicate), truth)
+    });
+    let checked = Fact::new(
+        "Checked",
+        format!(
+            "in {} by {}",
+            words::month(&verified.verified_on),
+            words::vendor(&verified.vendor)
+        ),
+    );
+    let rules = standing.gates.iter().map(|gate| {
+        let meets = match gate.result {
+            Truth::True => "you meet it",
+            Truth::False => "you do not meet it",
+            Truth::Undetermined => "not known whether you meet it",
+        };
+        let (policy, version) = (gate.gate.policy(), gate.gate.version());
+        Fact::new(
+            &format!("Rule “{policy}”"),
+            format!("version {version}: {meets}"),
+        )
+    });
+    let kept = [
+        Fact::new(
+            "Signature",
+            "64 bytes over your random number and the signed record",
+        ),
+        Fact::new(
+            "Nonce",
+            "32 random bytes, kept apart; deleting them makes the commitment in the record noise",
+        ),
+    ];
+    found.chain([checked]).chain(rules).chain(kept).collect()
 }
 
 fn evidence(standing: &Standing) -> Group {
@@ -141,6 +167,7 @@ fn evidence(standing: &Standing) -> Group {
                 ),
             ]
         }),
+        record: None,
         gone:
             "Images and document data are at the vendor only, and only until this says confirmed."
                 .to_owned(),
@@ -168,6 +195,7 @@ fn meetings(plane: &Plane, standing: &Standing) -> Option<Group> {
             ),
             Fact::new("Your code", "a keyed hash of the newest one you were shown"),
         ],
+        record: None,
         gone: format!(
             "A word that waits goes after {within}, or with the second one. A code goes after {}.",
             words::span(CODE_SECONDS)
@@ -186,6 +214,7 @@ fn session(member: &SignedInMember) -> Group {
             ),
             Fact::new("Ends at the latest", words::day(member.expires_at.day())),
         ],
+        record: None,
         gone: "Gone at sign-out or when it has not been used. No address, no browser name."
             .to_owned(),
     }
@@ -208,6 +237,7 @@ fn tokens(plane: &Plane, grants: &[KeptGrant]) -> Group {
     Group {
         title: "Your tokens",
         facts: facts.collect(),
+        record: None,
         gone:
             "Each row goes when its last token has expired. How a token was used is not known here."
                 .to_owned(),
@@ -227,6 +257,7 @@ fn pseudonyms(plane: &Plane, holds: &[Held]) -> Group {
     Group {
         title: "Your pseudonyms",
         facts: facts.collect(),
+        record: None,
         gone: "Each provider sees another one; only this side could tell that they are yours."
             .to_owned(),
     }
@@ -240,6 +271,7 @@ fn log() -> Group {
             "sign-ins, verification, what was attested, tokens issued and ended: each with a random \
              salt of its own",
         )],
+        record: None,
         gone: "When you are erased, salts and texts are deleted; what stays are hashes that say nothing."
             .to_owned(),
     }

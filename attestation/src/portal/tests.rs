@@ -104,7 +104,8 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 vendor_sees: vec![s()],
                 vendor_deletes: s(),
                 bauta_keeps: vec![s()],
-                record: facts(),
+                verified: true,
+                record: Some(s()),
                 under_way: true,
                 ways: vec![Way {
                     vendor: "persona",
@@ -173,6 +174,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 held: vec![Group {
                     title: "Row",
                     facts: facts(),
+                    record: Some(s()),
                     gone: s(),
                 }],
             }),
@@ -537,11 +539,23 @@ mod served {
 
         let page = world.get("/privacy", Some(&ada)).await;
 
+        let (before, folded) = page.body.split_once("<details").unwrap();
+        let (exact, after) = folded.split_once("</details>").unwrap();
+        let plain = format!("{before}{after}");
+        assert!(exact.contains("The signed record, exactly"));
+        assert!(
+            exact.contains(&record.replace('"', "&#34;")),
+            "byte for byte"
+        );
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         for name in record.as_object().unwrap().keys() {
             assert!(
-                page.body.contains(name.as_str()),
+                exact.contains(name.as_str()),
                 "{name} is kept and not shown"
+            );
+            assert!(
+                !name.contains('_') || !plain.contains(name.as_str()),
+                "{name} is no plain word"
             );
         }
         assert!(page.body.contains(&ada.id.to_string()));

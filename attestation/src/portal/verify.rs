@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderValue, header::REFRESH},
     response::Response,
 };
-use serde_json::Value;
 
 use super::{frame, gates, page as render, unavailable, view, words};
 use crate::{
@@ -39,8 +38,7 @@ fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
         },
         lead: match verified {
             Some(v) => format!(
-                "Since {}, until {}. You may verify again at any time; the new result takes the \
-                 place of the old one.",
+                "Since {}, until {}.",
                 words::month(&v.verified_on),
                 words::day(v.valid_until)
             ),
@@ -58,8 +56,12 @@ fn verify(plane: &Plane, standing: Option<&Standing>) -> view::Verify {
         vendor_deletes: deletes(first, &vendor),
         vendor,
         bauta_keeps: KEEPS.iter().map(|line| (*line).to_owned()).collect(),
-        record: verified.map_or_else(Vec::new, |v| facts(&v.record)),
-        ways: offers.iter().map(way).collect(),
+        verified: verified.is_some(),
+        record: verified.map(|v| v.record.clone()),
+        ways: offers
+            .iter()
+            .map(|offer| way(offer, verified.is_some()))
+            .collect(),
         in_person: plane.officer.is_some(),
     }
 }
@@ -172,29 +174,17 @@ fn deletes(offer: Option<&Offer>, vendor: &str) -> String {
     )
 }
 
-fn way(offer: &Offer) -> view::Way {
+fn way(offer: &Offer, again: bool) -> view::Way {
+    let vendor = words::vendor(offer.vendor);
     view::Way {
         vendor: offer.vendor,
-        button: format!("Go to {}", words::vendor(offer.vendor)),
+        button: if again {
+            format!("Verify again with {vendor}")
+        } else {
+            format!("Go to {vendor}")
+        },
         agree: offer.notice_version.clone(),
     }
-}
-
-/// The signed record, line by line, as it is stored.
-pub(super) fn facts(record: &str) -> Vec<view::Fact> {
-    let Ok(Value::Object(record)) = serde_json::from_str(record) else {
-        return Vec::new();
-    };
-    record
-        .iter()
-        .map(|(name, value)| {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            view::Fact::new(name, text)
-        })
-        .collect()
 }
 
 /// Looks again by itself, and can be told not to: who reads slowly is not interrupted.

@@ -108,7 +108,9 @@ pub(crate) struct Verify {
     pub(crate) vendor_sees: Vec<String>,
     pub(crate) vendor_deletes: String,
     pub(crate) bauta_keeps: Vec<String>,
-    pub(crate) record: Vec<Fact>,
+    pub(crate) verified: bool,
+    /// The record, byte for byte as it was signed.
+    pub(crate) record: Option<String>,
     pub(crate) under_way: bool,
     pub(crate) ways: Vec<Way>,
     pub(crate) in_person: bool,
@@ -239,6 +241,8 @@ pub(crate) struct Privacy {
 pub(crate) struct Group {
     pub(crate) title: &'static str,
     pub(crate) facts: Vec<Fact>,
+    /// The signed record in it, byte for byte.
+    pub(crate) record: Option<String>,
     pub(crate) gone: String,
 }
 

@@ -876,6 +876,32 @@ async fn home_says_that_the_vendor_declined_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_approved_check_replaces_the_one_before_and_a_declined_one_does_not() {
+    let desk = Desk::new().await;
+    let first = desk.begin().await;
+    desk.decides(&first, "approved", 60).await;
+    let gate = async || desk.standing().await.gates[0].result;
+    let page = async || desk.world.get("/verify", Some(&desk.ada)).await.body;
+    assert_eq!(gate().await, Truth::True);
+    let asked = page().await;
+
+    let declined = desk.begin().await;
+    desk.decides(&declined, "declined", 120).await;
+    let after_no = (gate().await, page().await);
+    let worse = desk.begin().await;
+    desk.persona.set(&worse, |inquiry| {
+        inquiry.document["birthdate"] = json!("2012-01-01");
+    });
+    desk.decides(&worse, "approved", 180).await;
+
+    assert!(asked.contains(r#"<button class="button quietly" type="submit">Verify again with"#));
+    assert!(asked.contains("for better or worse"));
+    assert_eq!(after_no.0, Truth::True);
+    assert!(after_no.1.contains("What you have still counts"));
+    assert_eq!(gate().await, Truth::False);
+}
+
+#[tokio::test]
 async fn an_approval_without_proof_or_with_an_expired_document_attests_nothing() {
     for (change, word) in [
         (json!({ "status": "failed" }), "insufficient"),
