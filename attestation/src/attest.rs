@@ -144,7 +144,7 @@ impl<'de> Deserialize<'de> for Truth {
 
 /// What a policy said about a member, at one version.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// It may pass.
@@ -153,6 +153,9 @@ pub enum Outcome {
     Ineligible,
     /// Nobody knows, so it may not.
     Undetermined,
+    /// The policy has no such rule. Records signed before this was written say `eligible`, and
+    /// `not_required` beside it.
+    NotAsked,
 }
 
 impl Outcome {
@@ -163,6 +166,7 @@ impl Outcome {
             Self::Eligible => "eligible",
             Self::Ineligible => "ineligible",
             Self::Undetermined => "undetermined",
+            Self::NotAsked => "not_asked",
         }
     }
 }

@@ -40,7 +40,7 @@ async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, Stor
     let mut groups = Vec::new();
     if let Some(standing) = &standing {
         groups.push(account(plane, member.member, standing));
-        groups.push(attestation(standing));
+        groups.push(attestation(plane, standing));
         groups.push(evidence(standing));
         groups.extend(meetings(plane, standing));
     }
@@ -93,11 +93,11 @@ fn account(plane: &Plane, member: MemberId, standing: &Standing) -> Group {
     }
 }
 
-fn attestation(standing: &Standing) -> Group {
+fn attestation(plane: &Plane, standing: &Standing) -> Group {
     let verified = standing.verified.as_ref();
     Group {
         title: "Your attestation",
-        facts: verified.map_or_else(Vec::new, |verified| attested(standing, verified)),
+        facts: verified.map_or_else(Vec::new, |verified| attested(plane, standing, verified)),
         record: verified.map(|verified| verified.record.clone()),
         gone: match verified {
             Some(verified) => format!(
@@ -110,12 +110,15 @@ fn attestation(standing: &Standing) -> Group {
 }
 
 /// What the record says, in words; the record itself is beside it.
-fn attested(standing: &Standing, verified: &Verified) -> Vec<Fact> {
+fn attested(plane: &Plane, standing: &Standing, verified: &Verified) -> Vec<Fact> {
     let found = verified.predicates.iter().map(|(predicate, truth)| {
         let truth = match truth {
             Truth::True => "yes",
             Truth::False => "no",
-            Truth::Undetermined => "not known",
+            Truth::Undetermined if plane.policies.all().any(|rule| rule.asks(*predicate)) => {
+                "not known"
+            }
+            Truth::Undetermined => "not known, and no rule asks",
         };
         Fact::new(words::predicate(*predicate), truth)
     });

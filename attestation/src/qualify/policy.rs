@@ -188,18 +188,20 @@ impl Policy {
         known: &BTreeMap<Predicate, Truth>,
         may_pass: impl Fn(&NationalityRule) -> (Truth, Basis),
     ) -> Eligibility {
-        let (nationality, basis) = self
-            .config
-            .nationality
-            .as_ref()
-            .map_or((Truth::True, Basis::NotRequired), may_pass);
-        let result = self.config.requirements(known).and(nationality);
+        let required = self.config.requirements(known);
+        let (result, nationality, basis) = match &self.config.nationality {
+            None => (required, Outcome::NotAsked, Basis::NotRequired),
+            Some(rule) => {
+                let (passes, basis) = may_pass(rule);
+                (required.and(passes), passes.into(), basis)
+            }
+        };
         Eligibility {
             policy: self.name.clone(),
             policy_version: self.config.version.clone(),
             policy_hash: self.hash_text(),
             result: result.into(),
-            nationality: nationality.into(),
+            nationality,
             nationality_rule: self.rule_hash.clone(),
             basis,
         }
@@ -217,6 +219,11 @@ impl Policy {
             Some(rule) if in_force(rule, now) => required.and(self.kept(record)),
             _ => required,
         }
+    }
+
+    /// Whether it asks for `predicate`.
+    pub(crate) fn asks(&self, predicate: Predicate) -> bool {
+        self.config.requires.contains(&predicate)
     }
 
     /// What `record` lacks for this policy at `now`, and what it says instead.
@@ -254,7 +261,7 @@ impl Policy {
         {
             Some(Outcome::Eligible) => Truth::True,
             Some(Outcome::Ineligible) => Truth::False,
-            Some(Outcome::Undetermined) | None => Truth::Undetermined,
+            Some(Outcome::Undetermined | Outcome::NotAsked) | None => Truth::Undetermined,
         }
     }
 }

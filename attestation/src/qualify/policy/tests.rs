@@ -275,3 +275,36 @@ fn a_policy_is_written_in_configuration_as_it_is_kept() {
         );
     }
 }
+
+#[test]
+fn a_nationality_that_no_rule_asks_for_is_not_called_eligible() {
+    let today = NOW.day();
+    let predicates = adult().predicates(today);
+    let (asks_not, _) = open(config("1", &[Predicate::PersonVerified], None), &[]);
+    let (asks, _) = open(config("2", &[], Some(rule(&["XX"], None))), &[]);
+    let decide = |policies: &Policies| {
+        let policy = policies.all().next().unwrap();
+        policy.decide(&predicates, |rule| adult().may_pass(rule))
+    };
+
+    let kept = decide(&asks_not);
+
+    assert_eq!(
+        (kept.result, kept.nationality, kept.basis),
+        (Outcome::Eligible, Outcome::NotAsked, Basis::NotRequired)
+    );
+    assert_eq!(serde_json::to_value(kept.nationality).unwrap(), "not_asked");
+    assert_eq!(decide(&asks).nationality, Outcome::Eligible);
+    // What was signed before says `eligible` there. Neither answers a rule that comes later.
+    for nationality in [Outcome::NotAsked, Outcome::Eligible] {
+        let before = Eligibility {
+            nationality,
+            ..kept.clone()
+        };
+        let policy = asks.all().next().unwrap();
+        assert_eq!(
+            policy.judge(&record(&[], vec![before]), NOW),
+            Truth::Undetermined
+        );
+    }
+}
