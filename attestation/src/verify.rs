@@ -435,4 +435,4 @@ const GATE_LOST: &str = "gate_lost";
 const RACES: u8 = 4;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -59,6 +59,8 @@ async fn signs_in(alg: &str, kid: &str) {
     let code = bob.meeting_code().await.unwrap();
     let mut carol = office.member();
     office.sign_in(&mut carol, "carol").await;
+    assert!(carol.vouch_for(&code).await.is_err(), "not verified yet");
+    carol.verify(Decision::Approve).await.unwrap();
     carol.vouch_for(&code).await.unwrap();
     assert!(alice.vouch_for(&code).await.is_err());
     // The same person is the same member, whatever browser she comes with.

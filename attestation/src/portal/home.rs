@@ -36,7 +36,11 @@ fn home(plane: &Plane, standing: &Standing) -> view::Home {
     let verified = standing.verified.as_ref();
     let left = verified.map(|v| v.valid_until.0.saturating_sub(plane.clock.now().day().0));
     let scopes = gates::scopes(plane, standing);
+    let duty = duty(plane, standing);
     let mut lasting = lasting(standing, left);
+    if duty == Some(view::Duty::VerifyFirst) {
+        lasting.push_str(" As an officer you verify all the same, to vouch for others.");
+    }
     if !gates::shut(plane, &scopes, standing).is_empty() {
         lasting.push_str(" Some models stay closed to you; below it says which, and why.");
     }
@@ -53,8 +57,20 @@ fn home(plane: &Plane, standing: &Standing) -> view::Home {
             .map(|rule| scope(plane, rule, standing))
             .collect(),
         tools: tools(plane, &scopes),
-        officer: plane.officers_vouch() && standing.roles.contains(&Role::Officer),
+        urgent: !scopes.is_empty() || duty == Some(view::Duty::VerifyFirst),
+        officer: duty,
     }
+}
+
+fn duty(plane: &Plane, standing: &Standing) -> Option<view::Duty> {
+    let officer = plane.officers_vouch() && standing.roles.contains(&Role::Officer);
+    officer.then(|| {
+        if standing.verified.is_some() || plane.vendors.is_empty() {
+            view::Duty::Counts
+        } else {
+            view::Duty::VerifyFirst
+        }
+    })
 }
 
 /// A scope without a way in is not one: anonymous ones have none here yet.

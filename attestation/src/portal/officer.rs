@@ -21,15 +21,16 @@ use crate::{
 };
 
 pub(super) async fn page(State(plane): State<Arc<Plane>>, officer: SignedInMember) -> Response {
-    match may(&plane, &officer) {
+    match may(&plane, &officer).await {
         Ok(_) => entry(&plane, StatusCode::OK, None),
-        Err(shut) => shut.page(&plane),
+        Err(shut) => shut,
     }
 }
 
 fn entry(plane: &Plane, status: StatusCode, problem: Option<&'static str>) -> Response {
     let mut response = render(&view::Officer {
         frame: frame(plane, "officer", true),
+        unchecked: plane.vendors.is_empty(),
         problem,
     });
     *response.status_mut() = status;
@@ -41,9 +42,9 @@ pub(super) async fn typed(
     officer: SignedInMember,
     form: Form,
 ) -> Response {
-    let config = match may(&plane, &officer) {
+    let config = match may(&plane, &officer).await {
         Ok(config) => config,
-        Err(shut) => return shut.page(&plane),
+        Err(shut) => return shut,
     };
     match find(&plane, &officer, &form).await {
         Ok((code, _)) => ask(&plane, config, &code, None),
@@ -56,9 +57,9 @@ pub(super) async fn vouch(
     officer: SignedInMember,
     form: Form,
 ) -> Response {
-    let config = match may(&plane, &officer) {
+    let config = match may(&plane, &officer).await {
         Ok(config) => config,
-        Err(shut) => return shut.page(&plane),
+        Err(shut) => return shut,
     };
     let (code, member) = match find(&plane, &officer, &form).await {
         Ok(found) => found,
@@ -74,38 +75,49 @@ pub(super) async fn vouch(
     }
 }
 
-/// What officers vouch for, to one who may.
-fn may<'p>(plane: &'p Plane, officer: &SignedInMember) -> Result<&'p OfficerConfig, Shut> {
-    let config = plane.officer.as_ref().ok_or(Shut::Here)?;
-    if officer.roles.contains(&Role::Officer) {
-        Ok(config)
-    } else {
-        Err(Shut::ToYou)
+/// What officers vouch for, to one who may; else the page that says why not.
+async fn may<'p>(
+    plane: &'p Plane,
+    officer: &SignedInMember,
+) -> Result<&'p OfficerConfig, Response> {
+    let config = plane.officer.as_ref().ok_or_else(|| nobody(plane))?;
+    if !officer.roles.contains(&Role::Officer) {
+        return Err(answer(
+            plane,
+            StatusCode::FORBIDDEN,
+            "Only officers vouch",
+            "Your groups do not make you one. If they should, ask your platform team and sign in \
+             again.",
+        ));
+    }
+    match plane.word_counts(officer.member).await {
+        Ok(true) => Ok(config),
+        Ok(false) => Err(say(
+            plane,
+            StatusCode::FORBIDDEN,
+            UNVERIFIED,
+            view::Link::new("/verify", "Verify once"),
+        )),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 
-/// Why nobody vouches.
-#[derive(Clone, Copy)]
-enum Shut {
-    /// The configuration has no such verifier.
-    Here,
-    /// The member is no officer.
-    ToYou,
-}
-
-impl Shut {
-    fn page(self, plane: &Plane) -> Response {
-        match self {
-            Self::Here => nobody(plane),
-            Self::ToYou => answer(
-                plane,
-                StatusCode::FORBIDDEN,
-                "Only officers vouch",
-                "Your groups do not make you one. If they should, ask your platform team and sign \
-                 in again.",
-            ),
-        }
-    }
+/// What came of it, and the way on.
+fn say(
+    plane: &Plane,
+    status: StatusCode,
+    (heading, text): (&str, &str),
+    next: view::Link,
+) -> Response {
+    let mut response = render(&view::Message {
+        frame: frame(plane, "officer", true),
+        kicker: "In person",
+        heading: heading.to_owned(),
+        text: text.to_owned(),
+        next: Some(next),
+    });
+    *response.status_mut() = status;
+    response
 }
 
 /// Who shows the code. Nobody may meet themselves.
@@ -174,6 +186,7 @@ fn told(plane: &Plane, config: &OfficerConfig, word: Word) -> Response {
             "You had vouched already",
             "One officer counts once. Another officer must follow.".to_owned(),
         ),
+        Word::Unverified => (StatusCode::FORBIDDEN, UNVERIFIED.0, UNVERIFIED.1.to_owned()),
         Word::NoMember => (
             StatusCode::NOT_FOUND,
             "Nobody to vouch for",
@@ -185,17 +198,15 @@ fn told(plane: &Plane, config: &OfficerConfig, word: Word) -> Response {
             "You are no officer any more, or it was about yourself. Nothing was kept.".to_owned(),
         ),
     };
-    let mut response = render(&view::Message {
-        frame: frame(plane, "officer", true),
-        kicker: "In person",
-        heading: heading.to_owned(),
-        text,
-        next: Some(view::Link::new("/officer", "Vouch for somebody else")),
-    });
-    *response.status_mut() = status;
-    response
+    let next = view::Link::new("/officer", "Vouch for somebody else");
+    say(plane, status, (heading, &text), next)
 }
 
+const UNVERIFIED: (&str, &str) = (
+    "Verify yourself first",
+    "Members are verified by a vendor here. An officer’s word for somebody else counts once the \
+     officer is verified too.",
+);
 const NO_CODE: &str = "A code is eight letters, such as BCDF-GHJK.";
 const UNKNOWN: &str = "Nobody shows that code, or not any more. Have them show a new one.";
 const PAUSED: &str = "Those were many wrong codes. Wait ten minutes.";

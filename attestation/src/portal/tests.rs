@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 use super::{
     snippets,
     view::{
-        Authorize, Choice, Device, DeviceAsk, Door, Fact, Field, Frame, Grant, Group, Home,
+        Authorize, Choice, Device, DeviceAsk, Door, Duty, Fact, Field, Frame, Grant, Group, Home,
         InPerson, Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled,
         Tokens, Tools, Verify, Waiting, Way, Welcome,
     },
@@ -42,6 +42,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                 lasting: s(),
                 renew: true,
                 next: next(),
+                urgent: true,
                 scopes: vec![Scope {
                     name: s(),
                     state: Door::InPart,
@@ -54,7 +55,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                     code: true,
                     labelled: true,
                 },
-                officer: true,
+                officer: Some(Duty::Counts),
             }),
         ),
         (
@@ -78,6 +79,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
             "officer",
             render(&Officer {
                 frame: frame(),
+                unchecked: true,
                 problem: Some("A code is eight letters"),
             }),
         ),

@@ -63,9 +63,18 @@ pub(crate) struct Home {
     pub(crate) lasting: String,
     pub(crate) renew: bool,
     pub(crate) next: Link,
+    /// Whether the next step gives the member anything.
+    pub(crate) urgent: bool,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) tools: Tools,
-    pub(crate) officer: bool,
+    pub(crate) officer: Option<Duty>,
+}
+
+/// Whether an officer's word counts.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Duty {
+    Counts,
+    VerifyFirst,
 }
 
 /// The ways to a token that work for this member under this configuration.
@@ -161,6 +170,8 @@ pub(crate) struct Spelled {
 #[template(path = "officer.html")]
 pub(crate) struct Officer {
     pub(crate) frame: Frame,
+    /// Whether there is no vendor, so that nobody checked the officers either.
+    pub(crate) unchecked: bool,
     pub(crate) problem: Option<&'static str>,
 }
 

@@ -1,7 +1,7 @@
 //! Two officers who know a person vouch for it, in person.
 //!
 //! For those who cannot or will not show a document to a vendor. Neither officer may be the member,
-//! and the second must be another than the first. The member shows a code on its own page; an
+//! and the second must be another than the first; where there is a vendor, both are verified. The member shows a code on its own page; an
 //! officer who was not told it has nobody to vouch for.
 
 use bauta_audit::store::StoreError;
@@ -30,6 +30,8 @@ pub enum Word {
     Granted,
     /// Only an officer may, for somebody else, where the configuration has this verifier.
     Refused,
+    /// A vendor verifies people here, and the officer is not verified.
+    Unverified,
     /// There is no such member.
     NoMember,
 }
@@ -39,6 +41,20 @@ impl Plane {
     #[must_use]
     pub const fn officers_vouch(&self) -> bool {
         self.officer.is_some()
+    }
+
+    /// Whether the word of `officer` counts. Where a vendor verifies people, only an officer who is
+    /// verified may vouch: else whoever names the officers verifies whom it likes (ADR 0022).
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    pub(crate) async fn word_counts(&self, officer: MemberId) -> Result<bool, StoreError> {
+        if self.vendors.is_empty() {
+            return Ok(true);
+        }
+        let standing = self.standing(officer).await?;
+        Ok(standing.is_some_and(|standing| standing.verified.is_some()))
     }
 
     /// A fresh code for `member` to show to officers, in place of the one before. `None` for a
@@ -99,6 +115,9 @@ impl Plane {
         };
         if !officer.roles.contains(&Role::Officer) || officer.member == member {
             return Ok(Word::Refused);
+        }
+        if !self.word_counts(officer.member).await? {
+            return Ok(Word::Unverified);
         }
         let now = self.clock.now();
         let attested = self.attest_vouched(config, member, now)?;

@@ -144,7 +144,7 @@ impl Desk {
     }
 }
 
-fn config(base: &str) -> PersonaConfig<SecretText> {
+pub(crate) fn config(base: &str) -> PersonaConfig<SecretText> {
     let secret = |text: &str| SecretText::new(Zeroizing::new(text.to_owned()));
     PersonaConfig {
         template: "itmpl_X".to_owned(),
@@ -1111,6 +1111,11 @@ async fn two_officers_verify_and_neither_may_be_the_member() {
         Word::Refused
     );
     assert_eq!(says(desk.ada.id, &[Role::Officer]).await, Word::Refused);
+    assert_eq!(says(one, &[Role::Officer]).await, Word::Unverified);
+    assert_eq!(desk.standing().await.vouched, 0);
+    for officer in [one, two] {
+        desk.world.verify(officer).await;
+    }
     assert_eq!(says(one, &[Role::Officer]).await, Word::First);
     assert_eq!(says(one, &[Role::Officer]).await, Word::Again);
     assert!(!desk.is_verified().await);

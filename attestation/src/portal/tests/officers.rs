@@ -4,14 +4,25 @@ use axum::http::StatusCode;
 
 use crate::{
     attest::Predicate,
-    config::{DeviceFlow, OfficerConfig, Span, VerifierConfig},
+    config::{DeviceFlow, Environment, OfficerConfig, SecretText, Settings, Span, VerifierConfig},
     issue::world::{Ada, Reply, World},
     portal::verify::NOTICE_VERSION,
     ports::{Role, people::People},
+    verify::tests::config,
 };
 
 async fn house() -> World {
+    house_with(|_| {}).await
+}
+
+/// A vendor that is never asked.
+fn vendor() -> VerifierConfig<SecretText> {
+    VerifierConfig::Persona(config("http://127.0.0.1:9/api/v1"))
+}
+
+async fn house_with(change: impl FnOnce(&mut Settings)) -> World {
     World::with(DeviceFlow::On, |settings| {
+        change(settings);
         settings
             .verifiers
             .push(VerifierConfig::Officer(OfficerConfig {
@@ -109,6 +120,46 @@ async fn nobody_vouches_for_themselves_or_without_the_role() {
     }
     assert_eq!(nobody.status, StatusCode::SEE_OTHER);
     assert_eq!(progress(&world, &carol).await, "0");
+}
+
+#[tokio::test]
+async fn where_a_vendor_verifies_people_an_officer_verifies_first() {
+    let world = house_with(|settings| {
+        settings.environment = Environment::Development;
+        settings.verifiers.push(vendor());
+    })
+    .await;
+    let (ada, carol) = (
+        world.stranger().await,
+        world.browser(&[Role::Officer]).await,
+    );
+    let code = code(&world, &ada).await;
+
+    let home = world.get("/", Some(&carol)).await;
+    let page = world.get("/officer", Some(&carol)).await;
+    let typed = types(&world, &carol, &code).await;
+    let given = gives_word(&world, &carol, &code).await;
+    world.verify(carol.id).await;
+    let after = gives_word(&world, &carol, &code).await;
+
+    assert!(home.body.contains("Verify yourself first"));
+    assert!(!home.body.contains("href=\"/officer\""));
+    for reply in [&page, &typed, &given] {
+        assert_eq!(reply.status, StatusCode::FORBIDDEN);
+        assert!(reply.body.contains("Verify yourself first"));
+    }
+    assert!(after.body.contains("first of two"), "{}", after.body);
+    assert_eq!(progress(&world, &ada).await, "1");
+}
+
+#[tokio::test]
+async fn where_no_vendor_does_the_page_says_what_a_word_rests_on() {
+    let world = house().await;
+    let carol = world.browser(&[Role::Officer]).await;
+
+    let page = world.get("/officer", Some(&carol)).await;
+
+    assert!(page.body.contains("No vendor checks people here"));
 }
 
 #[tokio::test]
