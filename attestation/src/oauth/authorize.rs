@@ -29,7 +29,7 @@ use crate::{
     http::{Refusal, chain},
     issue::{ClientKind, holder::CODE},
     login::SignedInMember,
-    portal::{self, Opening, view},
+    portal::{self, Closed, Opening, view},
     ports::grants::KeptCode,
 };
 
@@ -73,7 +73,7 @@ pub(super) async fn page(
     let opening = plane.opening(member.member, asked.scope.as_ref()).await;
     let scopes = match opening {
         Ok(Opening { scopes, .. }) if !scopes.is_empty() => scopes,
-        Ok(opening) => return portal::closed(&plane, &opening),
+        Ok(opening) => return closed(&plane, &asked, &opening),
         Err(error) => return no_answer(&error),
     };
     consent(&plane, &asked, &scopes)
@@ -145,7 +145,7 @@ async fn allow(
     let opening = plane.opening(member.member, Some(&scope)).await;
     let opening = opening.map_err(|error| no_answer(&error))?;
     if opening.scopes.is_empty() {
-        return Err(portal::closed(plane, &opening));
+        return Err(closed(plane, asked, &opening));
     }
     let code = Plain::<AuthCode>::generate(&*plane.randomness);
     let hash = code.hash(plane.keys.secrets());
@@ -174,6 +174,22 @@ async fn allow(
         asked.state.as_deref(),
         &fields,
     ))
+}
+
+/// Nothing is open to the member. The program is told, since it would wait in vain; it sends the
+/// browser on to where that can be mended.
+fn closed(plane: &Plane, asked: &Asked, opening: &Opening) -> Response {
+    let code = match opening.because {
+        Closed::Verify => "verification_required",
+        Closed::SignIn => "login_required",
+        Closed::NotYours => "invalid_scope",
+    };
+    back(
+        plane,
+        &asked.redirect,
+        asked.state.as_deref(),
+        &[("error", code)],
+    )
 }
 
 fn read(plane: &Plane, query: Result<Fields, OauthError>) -> Result<Asked, Wrong> {

@@ -326,14 +326,21 @@ async fn consent_needs_a_sign_in_and_a_page_of_ours() {
         "{policy}"
     );
     assert!(policy.contains("frame-ancestors 'none'"));
-    assert_eq!(unverified.status, StatusCode::FORBIDDEN);
-    assert!(unverified.body.contains("/verify"));
-    assert_eq!(cross.status, StatusCode::FORBIDDEN);
+    let told = unverified.location();
+    assert!(told.as_str().starts_with(REDIRECT), "the program waits");
     assert_eq!(
-        not_mine.status,
-        StatusCode::FORBIDDEN,
+        param(&told, "error").as_deref(),
+        Some("verification_required")
+    );
+    assert_eq!(param(&told, "state").as_deref(), Some("xyz"));
+    assert_eq!(cross.status, StatusCode::FORBIDDEN);
+    let told = not_mine.location();
+    assert_eq!(
+        param(&told, "error").as_deref(),
+        Some("invalid_scope"),
         "an anonymous scope has no such tokens"
     );
+    assert_eq!(param(&told, "code"), None);
 }
 
 #[tokio::test]
