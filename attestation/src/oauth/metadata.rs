@@ -38,6 +38,8 @@ fn document(plane: &Plane) -> Value {
         "revocation_endpoint_auth_methods_supported": ["none"],
         "authorization_response_iss_parameter_supported": true,
         "service_documentation": at("/"),
+        // RFC 9728, section 4: where the tokens are used.
+        "protected_resources": [plane.audience()],
     });
     let Some(fields) = document.as_object_mut() else {
         return document;

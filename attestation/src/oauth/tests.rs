@@ -683,6 +683,10 @@ async fn the_device_flow_is_off_unless_policy_says_otherwise() {
     assert_eq!(with["gateway_protocol_version"], 1);
     assert_eq!(metadata["issuer"], "https://ai.example.com");
     assert_eq!(
+        metadata["protected_resources"],
+        serde_json::json!(["https://gw.example.com"])
+    );
+    assert_eq!(
         metadata["code_challenge_methods_supported"],
         serde_json::json!(["S256"])
     );
