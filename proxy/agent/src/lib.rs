@@ -4,9 +4,18 @@
 //! plane; what it asks of the server, any program could ask by the same standards.
 //!
 //! * [`origin`]: who may be talked to at all
+//! * [`call`]: one request, bounded; [`server`]: what the server says about itself (RFC 8414)
 //! * [`grant`]: the tokens of each scope
 //! * [`keep`]: where they rest, and who may change them
+//! * [`login`], [`end`]: how they come and go
 
+pub mod call;
+pub mod end;
 pub mod grant;
 pub mod keep;
+pub mod login;
 pub mod origin;
+pub mod server;
+
+#[cfg(test)]
+mod fake;
