@@ -65,6 +65,11 @@ impl Fake {
         ));
     }
 
+    /// The next connection is closed once its request was read.
+    pub(crate) fn hangs_up(&self) {
+        self.push(String::new());
+    }
+
     /// First lines and bodies, as `POST /path HTTP/1.1 a=b&c=d`.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.told.requests.lock().unwrap().clone()

@@ -7,7 +7,7 @@
 //! * [`call`]: one request, bounded; [`server`]: what the server says about itself (RFC 8414)
 //! * [`grant`]: the tokens of each scope
 //! * [`keep`]: where they rest, and who may change them
-//! * [`login`], [`end`]: how they come and go
+//! * [`login`], [`renew`], [`end`]: how they come, stay and go
 
 pub mod call;
 pub mod end;
@@ -15,6 +15,7 @@ pub mod grant;
 pub mod keep;
 pub mod login;
 pub mod origin;
+pub mod renew;
 pub mod server;
 
 #[cfg(test)]
