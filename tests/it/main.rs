@@ -2,6 +2,7 @@
 
 mod audit;
 mod canary;
+mod cli;
 mod idp;
 mod journey;
 mod kill;

@@ -90,7 +90,7 @@ pub(crate) fn free() -> SocketAddr {
 }
 
 /// `./tests/run` builds it; so does `cargo build -p bauta`.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     tool(
         "BAUTA_TEST_BIN",
         root().join("target/debug/bauta").to_str().unwrap(),

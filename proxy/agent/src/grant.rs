@@ -115,6 +115,26 @@ pub(crate) mod tests {
         }
     }
 
+    /// Ambiguous, and so no call compiles, for a type that has one of the three.
+    trait Silent<A> {
+        fn is_silent() {}
+    }
+    impl<T: ?Sized> Silent<()> for T {}
+    impl<T: ?Sized + std::fmt::Debug> Silent<u8> for T {}
+    impl<T: ?Sized + serde::Serialize> Silent<u16> for T {}
+    impl<T: Clone> Silent<u32> for T {}
+
+    #[test]
+    fn prv_05_no_token_can_be_printed_written_or_copied() {
+        <Access as Silent<_>>::is_silent();
+        <Grant as Silent<_>>::is_silent();
+        <SignIn as Silent<_>>::is_silent();
+        <crate::login::Waiting as Silent<_>>::is_silent();
+        <crate::login::Issued as Silent<_>>::is_silent();
+        <crate::login::device::Device as Silent<_>>::is_silent();
+        <crate::renew::Current as Silent<_>>::is_silent();
+    }
+
     #[test]
     fn a_token_that_a_terminal_would_obey_is_none() {
         assert!(Access::parse("bauta_eyJ.x-_").is_some());

@@ -6,13 +6,23 @@ use clap::{Parser, Subcommand};
 
 mod audit;
 mod check;
+mod completions;
 #[cfg(feature = "dev")]
 mod dev;
+mod env;
 pub(crate) mod init;
+mod login;
+mod logout;
 mod member;
 mod migrate;
+mod mine;
 pub mod print;
+mod run;
 pub(crate) mod serve;
+mod token;
+mod tools;
+mod verify;
+mod whoami;
 
 /// A privacy-preserving verification proxy: one proof of identity per person, scoped tokens, and
 /// prompts that cannot be tied to either.
@@ -42,6 +52,22 @@ enum Command {
     /// List, suspend, reinstate or erase members, on the server's own files
     #[command(subcommand)]
     Member(member::Member),
+    /// Sign this machine in
+    Login(login::Login),
+    /// End this machine's sign-in, at the server and here
+    Logout(logout::Logout),
+    /// Show what this machine is signed in to
+    Whoami(whoami::Whoami),
+    /// Open the page on which you are verified, once
+    Verify(verify::Verify),
+    /// Print one token that is good now, and nothing else
+    Token(token::Token),
+    /// Print the variables that tools read, for `eval "$(bauta env)"`
+    Env(env::Env),
+    /// Run a command with a token in its environment
+    Run(run::Run),
+    /// Print completions for a shell
+    Completions(completions::Completions),
 }
 
 /// `--config FILE`, as every command of an operator takes it.
@@ -116,6 +142,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Init(command) => init::run(&command),
         Command::Audit(command) => block_on(audit::run(command)),
         Command::Member(command) => block_on(member::run(command)),
+        Command::Login(command) => block_on(login::run(command)),
+        Command::Logout(command) => block_on(logout::run(command)),
+        Command::Whoami(command) => block_on(whoami::run(command)),
+        Command::Verify(command) => block_on(verify::run(command)),
+        Command::Token(command) => block_on(token::run(command)),
+        Command::Env(command) => block_on(env::run(command)),
+        Command::Run(command) => block_on(run::run(command)),
+        Command::Completions(command) => completions::run(&command),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
