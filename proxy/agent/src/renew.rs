@@ -65,9 +65,9 @@ pub async fn current(
                 forget(&mut *held, sign_in, &scope)?;
                 return Err(TokenError::Refused(Refusal::Grant));
             }
-            // The server is away: what is kept is good until it ends.
-            Err(TokenError::Call(CallError::Unreachable(_) | CallError::Busy))
-                if grant.expires_at > now.plus_seconds(MARGIN) => {}
+            // The server is away, or a network's sign-in page answers in its place: what is kept is
+            // good until it ends.
+            Err(TokenError::Call(_)) if grant.expires_at > now.plus_seconds(MARGIN) => {}
             Err(error) => return Err(error),
         }
     }

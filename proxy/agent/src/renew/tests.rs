@@ -170,11 +170,13 @@ async fn a_server_that_is_away_costs_nothing_while_a_token_is_left() {
     let refresh = world.kept_refresh();
 
     let left = world.at(3_500).token(Purpose::Asking).await.unwrap();
+    world.fake.leads_to("https://hotel.example/welcome");
+    let hotel = world.at(3_550).token(Purpose::Asking).await.unwrap();
     let over = world.at(3_600).token(Purpose::Asking).await.err().unwrap();
     world.refuses(503, "temporarily_unavailable");
     let busy = world.at(3_600).token(Purpose::Asking).await.err().unwrap();
 
-    assert_eq!(left, "bauta_access-frontier");
+    assert_eq!((&*left, &*hotel), ("bauta_access-frontier", &*left));
     assert!(matches!(over, TokenError::Call(CallError::Unreachable(_))));
     assert!(matches!(busy, TokenError::Call(CallError::Busy)));
     assert_eq!(world.kept_refresh(), refresh, "nothing is forgotten");
