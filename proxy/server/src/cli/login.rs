@@ -22,8 +22,9 @@ pub(crate) struct Login {
     /// Show a code to type on another machine; only where your organisation allows it
     #[arg(long)]
     device: bool,
-    #[command(flatten)]
-    scope: mine::Scope,
+    /// What for; left out, the page lets you choose
+    #[arg(long, value_name = "SCOPE", value_parser = mine::name)]
+    scope: Option<Name>,
     /// Print the address and open no browser
     #[arg(long)]
     no_browser: bool,
@@ -44,7 +45,7 @@ pub(crate) async fn run(login: Login) -> Result<Exit, Failure> {
 
 async fn sign_in(login: &Login, keep: &FileKeep, server: &Server) -> Result<Name, LoginError> {
     room(keep, server).await?;
-    let scope = login.scope.scope.as_ref();
+    let scope = login.scope.as_ref();
     let issued = if login.device {
         with_code(server, scope).await?
     } else {

@@ -29,7 +29,8 @@ pub(crate) struct Scope {
     pub(crate) scope: Option<Name>,
 }
 
-fn name(text: &str) -> Result<Name, &'static str> {
+/// A scope as a person types it.
+pub(crate) fn name(text: &str) -> Result<Name, &'static str> {
     Name::parse(text).ok_or("a scope is named in lower-case letters, digits and hyphens")
 }
 
