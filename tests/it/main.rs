@@ -3,6 +3,7 @@
 mod audit;
 mod canary;
 mod cli;
+mod commands;
 mod idp;
 mod journey;
 mod kill;
