@@ -49,7 +49,7 @@ async fn click_through(scripts: &'static str) {
         wrong.len(),
         screens.display()
     );
-    assert!(told["pages"].as_u64().unwrap() > 2 * 28, "{told}");
+    assert!(told["pages"].as_u64().unwrap() > 2 * 34, "{told}");
     assert!(wrong.is_empty(), "{wrong:#?}");
     world.end().await;
 }
