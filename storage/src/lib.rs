@@ -128,6 +128,38 @@ pub async fn join_gateway(url: &str, base: &Path) -> Result<Arc<dyn GatewayBook>
     })
 }
 
+/// Whether the identity plane's database at `url` holds tables yet. Nothing is changed in it.
+///
+/// # Errors
+///
+/// [`OpenError`] when a server could not open it.
+pub async fn look_at_identity(url: &str, base: &Path) -> Result<bool, OpenError> {
+    let seen = match place(url, base)? {
+        Place::File(file) => bauta_sqlite::IdentityStore::look(&file).await,
+        Place::Server(url) => bauta_postgres::IdentityStore::look(&url).await,
+    };
+    seen.map_err(|e| OpenError::failed("identity", e))
+}
+
+/// Whether the gateway's database at `url` holds tables yet. Nothing is changed in it.
+///
+/// # Errors
+///
+/// [`OpenError`] when a server could not open it.
+pub async fn look_at_gateway(url: &str, base: &Path) -> Result<bool, OpenError> {
+    let seen = match place(url, base)? {
+        Place::File(file) => bauta_sqlite::GatewayStore::look(&file).await,
+        Place::Server(url) => bauta_postgres::GatewayStore::look(&url).await,
+    };
+    seen.map_err(|e| OpenError::failed("gateway", e))
+}
+
+/// Whether `url` names a backend there is.
+#[must_use]
+pub fn is_url(url: &str) -> bool {
+    place(url, Path::new("")).is_ok()
+}
+
 enum Place {
     File(PathBuf),
     Server(String),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
+    Connection, PgConnection,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
@@ -20,13 +21,19 @@ mod identity_grant;
 mod identity_member;
 #[path = "../../queries/log.rs"]
 mod log;
+mod look;
 #[path = "../../queries/many.rs"]
 mod many;
+#[path = "../../queries/schema.rs"]
+mod schema;
 #[path = "../../queries/transaction.rs"]
 mod transaction;
 
 pub(crate) type Db = sqlx::Postgres;
-pub(crate) type Conn = sqlx::PgConnection;
+pub(crate) type Conn = PgConnection;
+
+static IDENTITY: Migrator = sqlx::migrate!("../../migrations/identity/postgres");
+static GATEWAY: Migrator = sqlx::migrate!("../../migrations/gateway/postgres");
 
 /// The identity plane's database.
 pub struct IdentityStore {
@@ -45,8 +52,7 @@ impl IdentityStore {
     ///
     /// When the server is not reached or the database cannot be migrated.
     pub async fn open(url: &str) -> sqlx::Result<Self> {
-        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/identity/postgres");
-        let db = Database::open(url, Durability::Fsync, &SCHEMA).await?;
+        let db = Database::open(url, Durability::Fsync, &IDENTITY).await?;
         Ok(Self { db })
     }
 
@@ -68,8 +74,7 @@ impl GatewayStore {
     ///
     /// When the server is not reached or the database cannot be migrated.
     pub async fn open(url: &str, durability: Durability) -> sqlx::Result<Self> {
-        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/gateway/postgres");
-        let db = Database::open(url, durability, &SCHEMA).await?;
+        let db = Database::open(url, durability, &GATEWAY).await?;
         Ok(Self { db })
     }
 
@@ -113,11 +118,20 @@ impl Database {
             Durability::Os => "off",
         };
         let options: PgConnectOptions = url.parse()?;
-        let pool = PgPoolOptions::new()
+        let options = options.options([("synchronous_commit", commit)]);
+        let opening = PgPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options.options([("synchronous_commit", commit)]))
-            .await?;
+            .connect_with(options.clone())
+            .await;
+        let pool = match opening {
+            // A pool waits for a server that refuses, and forgets why.
+            Err(sqlx::Error::PoolTimedOut) => {
+                let why = PgConnection::connect_with(&options).await.err();
+                return Err(why.unwrap_or(sqlx::Error::PoolTimedOut));
+            }
+            opened => opened?,
+        };
         Ok(Self {
             pool,
             signed: log::Signed::default(),

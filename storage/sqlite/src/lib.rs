@@ -29,8 +29,11 @@ mod identity_grant;
 mod identity_member;
 #[path = "../../queries/log.rs"]
 mod log;
+mod look;
 #[path = "../../queries/many.rs"]
 mod many;
+#[path = "../../queries/schema.rs"]
+mod schema;
 mod spool;
 #[path = "../../queries/transaction.rs"]
 mod transaction;
@@ -39,6 +42,9 @@ pub use spool::SpooledStore;
 
 pub(crate) type Db = sqlx::Sqlite;
 pub(crate) type Conn = sqlx::SqliteConnection;
+
+static IDENTITY: Migrator = sqlx::migrate!("../../migrations/identity/sqlite");
+static GATEWAY: Migrator = sqlx::migrate!("../../migrations/gateway/sqlite");
 
 /// The identity plane's database.
 pub struct IdentityStore {
@@ -57,8 +63,7 @@ impl IdentityStore {
     ///
     /// When the file cannot be opened, belongs to another process or cannot be migrated.
     pub async fn open(file: &Path) -> sqlx::Result<Self> {
-        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/identity/sqlite");
-        let db = Database::open(file, SqliteSynchronous::Full, &SCHEMA).await?;
+        let db = Database::open(file, SqliteSynchronous::Full, &IDENTITY).await?;
         Ok(Self { db })
     }
 
@@ -80,12 +85,11 @@ impl GatewayStore {
     ///
     /// When the file cannot be opened, belongs to another process or cannot be migrated.
     pub async fn open(file: &Path, durability: Durability) -> sqlx::Result<Self> {
-        static SCHEMA: Migrator = sqlx::migrate!("../../migrations/gateway/sqlite");
         let synchronous = match durability {
             Durability::Fsync => SqliteSynchronous::Full,
             Durability::Os => SqliteSynchronous::Normal,
         };
-        let db = Database::open(file, synchronous, &SCHEMA).await?;
+        let db = Database::open(file, synchronous, &GATEWAY).await?;
         Ok(Self { db })
     }
 
@@ -156,6 +160,14 @@ impl Database {
     /// Without the lock and without a migration: the file belongs to a server. What is written
     /// waits its turn at the file, as any two processes on one database do.
     async fn join(file: &Path) -> sqlx::Result<Self> {
+        if !file.try_exists()? {
+            let whole = std::path::absolute(file)?;
+            let text = format!(
+                "{} is not there; `bauta serve` or `bauta migrate` makes it, with the same --config",
+                whole.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, text).into());
+        }
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options(file, SqliteSynchronous::Full))
@@ -209,7 +221,7 @@ fn lock(file: &Path) -> io::Result<File> {
     let held = OpenOptions::new().write(true).open(&path)?;
     held.try_lock().map_err(|_| {
         io::Error::other(format!(
-            "{} is in use by another Bauta process",
+            "{} is in use by another Bauta process; end that one, or give this one a file of its own",
             file.display()
         ))
     })?;
