@@ -3,7 +3,7 @@
 //! A configuration is hostile input: it is checked whole at load, and what is built from it
 //! (authorities, paths) is constant from then on. Nothing of a request ever reaches a URI.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::net::IpAddr;
 
 use bauta_token::scope::{ModelName, Name};
 use http::{Uri, uri::Scheme};
@@ -15,6 +15,10 @@ use crate::{
     dialect::Dialect,
     price::Price,
 };
+
+mod secret;
+
+pub use self::secret::SecretSource;
 
 /// One `[[upstream]]`: a place that answers model requests.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,17 +88,6 @@ pub enum EndUser {
     User,
     /// Nowhere, for servers that refuse a field they do not know.
     Off,
-}
-
-/// Where a secret comes from: `{ env = "NAME" }` or `{ file = "path" }`, never inline.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum SecretSource {
-    /// An environment variable.
-    Env(String),
-    /// A file that only its owner can read.
-    File(PathBuf),
 }
 
 /// One `[[model]]`: what clients may ask for and who answers.
@@ -478,13 +471,5 @@ mod tests {
             r#"{"name":"a","dialect":"openai","base_url":"https://a.example","colour":1}"#;
 
         assert!(serde_json::from_str::<UpstreamConfig>(upstream).is_err());
-    }
-
-    #[test]
-    fn a_secret_is_named_and_never_inline() {
-        let named: SecretSource = serde_json::from_str(r#"{"env":"KEY"}"#).unwrap();
-
-        assert_eq!(named, SecretSource::Env("KEY".to_owned()));
-        assert!(serde_json::from_str::<SecretSource>(r#""sk-inline""#).is_err());
     }
 }

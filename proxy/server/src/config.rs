@@ -12,13 +12,14 @@ use std::{
 
 use bauta_attestation::config::{Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig};
 use bauta_proxy::config::{ModelConfig, UpstreamConfig};
-use bauta_token::scope::{ModelName, Name};
+use bauta_token::scope::{ModelName, Name, Privacy};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::secret::SecretRef;
 
-mod nearest;
+pub(crate) mod nearest;
+mod quotes;
 
 /// All of `bauta.toml`.
 #[derive(Debug, Deserialize)]
@@ -154,7 +155,7 @@ impl Config {
         text: &str,
         overrides: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut table: toml::Table = text.parse().map_err(|e| invalid(&e))?;
+        let mut table: toml::Table = text.parse().map_err(|e| unread(text, &e))?;
         for (name, value) in overrides {
             place(&mut table, &name, &value)?;
         }
@@ -174,6 +175,21 @@ impl Config {
                 return refuse(format!(
                     "server.{key} is \"{url}\"; write an https origin without a path or slash at \
                      its end (http only on loopback), such as \"https://ai.example.com\""
+                ));
+            }
+        }
+        for (key, url) in [
+            ("identity", &self.storage.identity),
+            ("gateway", &self.storage.gateway),
+        ] {
+            // The URL is not repeated: it may hold a password.
+            if url
+                .as_deref()
+                .is_some_and(|url| !bauta_storage::is_url(url))
+            {
+                return refuse(format!(
+                    "storage.{key} names no database that there is a backend for; write \
+                     \"sqlite://data/{key}.db\" or \"postgres://user@host/name\""
                 ));
             }
         }
@@ -200,6 +216,14 @@ impl Config {
             }
         }
         for scope in &self.scope {
+            if scope.privacy != Privacy::Sealed {
+                return refuse(format!(
+                    "scope \"{}\" asks for privacy = \"anonymous\", which this version does not \
+                     serve; write \"sealed\", which is pseudonymous and not anonymous, or leave \
+                     the scope out",
+                    scope.name
+                ));
+            }
             let unknown = |name: &&ModelName| !self.model.iter().any(|m| m.name == **name);
             if let Some(model) = scope.models.iter().find(unknown) {
                 return refuse(format!(
@@ -279,10 +303,29 @@ fn place(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigE
     Ok(())
 }
 
+/// What is no TOML.
+fn unread(text: &str, error: &toml::de::Error) -> ConfigError {
+    let hint = error.span().map(|span| quotes::around(text, span.start));
+    let told = error.to_string();
+    ConfigError::Invalid(format!("{}{}", told.trim_end(), hint.unwrap_or_default()))
+}
+
+/// What is TOML and no configuration.
 fn invalid(error: &toml::de::Error) -> ConfigError {
     let text = error.to_string();
-    let hint = nearest::hint(error.message());
-    ConfigError::Invalid(format!("{}{hint}", text.trim_end()))
+    let nearest = nearest::hint(error.message());
+    let quotes = quotes::instead_of_number(error.message());
+    // The place, where there is one, is a line of its own and comes last.
+    let (what, place) = text
+        .trim_end()
+        .split_once('\n')
+        .unwrap_or((text.trim_end(), ""));
+    let place = if place.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", place.trim())
+    };
+    ConfigError::Invalid(format!("{what}{nearest}{quotes}{place}"))
 }
 
 /// `https://host[:port]`, or `http` on loopback.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// `{ env = "NAME" }` or `{ file = "path" }`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(from = "SecretSource")]
 #[non_exhaustive]
 pub enum SecretRef {
     /// An environment variable.
@@ -31,9 +31,15 @@ pub enum SecretRef {
 
 impl From<&SecretSource> for SecretRef {
     fn from(source: &SecretSource) -> Self {
+        source.clone().into()
+    }
+}
+
+impl From<SecretSource> for SecretRef {
+    fn from(source: SecretSource) -> Self {
         match source {
-            SecretSource::File(file) => Self::File { file: file.clone() },
-            SecretSource::Env(env) => Self::Env { env: env.clone() },
+            SecretSource::File(file) => Self::File { file },
+            SecretSource::Env(env) => Self::Env { env },
             // The kinds are these two; another one names nothing, and that is said when it is read.
             _ => Self::Env { env: String::new() },
         }
@@ -48,10 +54,10 @@ impl SecretRef {
     /// When it is not there, is empty, or the file may be read by others.
     pub fn text(&self, base: &Path) -> Result<Zeroizing<String>, SecretError> {
         let bytes = self.bytes(base)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| self.refused(Problem::NotText))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.refused(base, Problem::NotText))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
-            return Err(self.refused(Problem::Empty));
+            return Err(self.refused(base, Problem::Empty));
         }
         Ok(Zeroizing::new(text.to_owned()))
     }
@@ -69,11 +75,13 @@ impl SecretRef {
         let digits = bytes.trim_ascii_end();
         let mut key = Zeroizing::new([0; 32]);
         if digits.len() != 64 {
-            return Err(self.refused(Problem::NotAKey));
+            return Err(self.refused(base, Problem::NotAKey));
         }
         for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-            let text = std::str::from_utf8(pair).map_err(|_| self.refused(Problem::NotAKey))?;
-            *byte = u8::from_str_radix(text, 16).map_err(|_| self.refused(Problem::NotAKey))?;
+            let text =
+                std::str::from_utf8(pair).map_err(|_| self.refused(base, Problem::NotAKey))?;
+            *byte =
+                u8::from_str_radix(text, 16).map_err(|_| self.refused(base, Problem::NotAKey))?;
         }
         Ok(key)
     }
@@ -82,24 +90,33 @@ impl SecretRef {
         match self {
             Self::Env { env } => std::env::var(env)
                 .map(|value| Zeroizing::new(value.into_bytes()))
-                .map_err(|_| self.refused(Problem::Unset)),
+                .map_err(|_| self.refused(base, Problem::Unset)),
             Self::File { file } => {
-                private(&base.join(file)).map_err(|problem| self.refused(problem))
+                private(&base.join(file)).map_err(|problem| self.refused(base, problem))
             }
         }
     }
 
-    fn refused(&self, problem: Problem) -> SecretError {
+    fn refused(&self, base: &Path, problem: Problem) -> SecretError {
         let place = match self {
             Self::Env { env } => format!("environment variable {env}"),
-            Self::File { file } => format!("file {}", file.display()),
+            Self::File { file } => {
+                // Whole, since what it is relative to is the configuration's folder and not the
+                // one that the command was typed in.
+                let file = base.join(file);
+                let file = std::path::absolute(&file).unwrap_or(file);
+                format!("file {}", file.display())
+            }
         };
         SecretError { place, problem }
     }
 }
 
 fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let file = File::open(path)?;
+    let file = File::open(path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => Problem::Absent,
+        _ => Problem::Io(cause),
+    })?;
     // Asked of the open file, not of the path: what is checked is what is read.
     let mode = file.metadata()?.mode();
     if mode & 0o077 != 0 {
@@ -130,6 +147,11 @@ pub struct SecretError {
 enum Problem {
     #[error("it is not set; set it, or name another with {{ env = \"NAME\" }}")]
     Unset,
+    #[error(
+        "it is not there; `bauta init` makes the keys, and any other secret you put there with \
+         mode 600"
+    )]
+    Absent,
     #[error("it is empty")]
     Empty,
     #[error("it is not text")]
@@ -197,6 +219,20 @@ mod tests {
             write(&path, bad);
             assert!(secret.key(folder.path()).is_err());
         }
+    }
+
+    #[test]
+    fn a_missing_file_is_named_whole_and_says_who_makes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = SecretRef::File {
+            file: "keys/kek".into(),
+        };
+
+        let error = secret.key(folder.path()).err().unwrap().to_string();
+
+        let whole = folder.path().join("keys/kek");
+        assert!(error.contains(whole.to_str().unwrap()), "{error}");
+        assert!(error.contains("bauta init"), "{error}");
     }
 
     fn write(path: &Path, bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! The known key that an unknown one most resembles.
+//! The known word that an unknown one most resembles.
 
 /// ` (did you mean "listen"?)` for serde's message about an unknown field, else nothing.
 pub(super) fn hint(message: &str) -> String {
@@ -6,7 +6,12 @@ pub(super) fn hint(message: &str) -> String {
     let Some(unknown) = quoted.next().filter(|_| message.contains("unknown field")) else {
         return String::new();
     };
-    let best = quoted
+    meant(unknown, quoted)
+}
+
+/// ` (did you mean "..."?)` for the one of `known` that `unknown` most resembles, if one does.
+pub(crate) fn meant<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let best = known
         .map(|known| (distance(unknown, known), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 2);

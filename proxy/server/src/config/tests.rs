@@ -83,10 +83,51 @@ fn sto_19_what_cannot_be_is_refused_with_the_key() {
             "twice",
         ),
         ("[storage]", "[server]\n[storage]", "duplicate"),
+        (
+            "sqlite://data/identity.db",
+            "mysql://x:secret@host/y",
+            "storage.identity names no database",
+        ),
+        (
+            "[[scope]]",
+            "[[scope]]\nprivacy = \"anonymous\"",
+            "does not serve",
+        ),
     ];
     for (from, to, told) in cases {
         let error = refused(&GOOD.replace(from, to));
         assert!(error.contains(told), "{to}: {error}");
+    }
+}
+
+#[test]
+fn quotes_that_are_left_out_are_asked_for() {
+    let bare = refused(&GOOD.replace("\"127.0.0.1:8080\"", "127.0.0.1:8080"));
+    let number = refused(&GOOD.replace("input = \"5.00\"", "input = 5.00"));
+
+    assert!(bare.contains("listen = \"127.0.0.1:8080\""), "{bare}");
+    assert!(number.contains("quotes, such as \"5.00\""), "{number}");
+    assert!(number.contains("price"), "{number}");
+}
+
+#[test]
+fn an_inline_secret_is_refused_without_a_word_of_it() {
+    let sso =
+        "[sso]\nissuer = \"https://i.example\"\nclient_id = \"b\"\nclient_secret = \"hunter2\"\n";
+    let upstream = "credential = \"hunter2\"\nbase_url =";
+    let inline = [
+        (
+            GOOD.replace("[[upstream]]", &format!("{sso}[[upstream]]")),
+            "client_secret",
+        ),
+        (GOOD.replace("base_url =", upstream), "credential"),
+    ];
+    for (text, key) in inline {
+        let error = refused(&text);
+
+        assert!(error.contains("a secret is never inline"), "{error}");
+        assert!(error.contains(key), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
 
