@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Parts, Plane,
-    config::{Environment, OfficerConfig, SecretText, SettingsError, VerifierConfig},
-    keys::{self, KeyError, KeyRing, Keys},
+    config::{Environment, OfficerConfig, SecretText, Settings, SettingsError, VerifierConfig},
+    keys::{self, KeyError, KeyMaterial, KeyRing, Keys},
     login::discovery::Discovery,
     ports::{Lookup, Store, people::PolicyRow},
     qualify::policy::{Policies, PolicyError, hex},
@@ -93,6 +93,33 @@ impl Plane {
         plane.adopt(new).await?;
         plane.turn_keys().await?;
         Ok(plane)
+    }
+
+    /// What [`Plane::open`] would refuse, found without changing anything: of the settings and the
+    /// keys, and of what `store` remembers of them when a plane was opened on it before.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], as [`Plane::open`] would give it.
+    pub async fn examine(
+        settings: &Settings,
+        keys: KeyMaterial,
+        store: Option<&dyn Store>,
+        now: UnixMillis,
+    ) -> Result<(), StartError> {
+        settings.check()?;
+        let keys = Keys::new(keys)?;
+        let mut kept = Vec::new();
+        if let Some(store) = store {
+            // Whoever made the first signing key had left the fingerprints before it, so that asking
+            // for them leaves none.
+            if !store.signing_keys().await?.is_empty() {
+                check_fingerprints(&keys, store).await?;
+            }
+            kept = store.policies().await?;
+        }
+        Policies::new(&settings.policies, &kept, now)?;
+        Ok(())
     }
 
     /// Tells the gateway of new versions of policies, then notes that it was told: a crash in

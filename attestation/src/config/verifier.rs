@@ -19,6 +19,31 @@ pub enum VerifierConfig<S> {
 }
 
 impl<S> VerifierConfig<S> {
+    /// As `kind` writes it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Persona(_) => "persona",
+            Self::Officer(_) => "officer",
+        }
+    }
+
+    /// The secrets of the section, each by its key.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&'static str, &S)> {
+        match self {
+            Self::Persona(persona) => [
+                ("api_key", Some(&persona.api_key)),
+                ("webhook_secret", Some(&persona.webhook_secret)),
+                ("webhook_secret_old", persona.webhook_secret_old.as_ref()),
+            ]
+            .into_iter()
+            .filter_map(|(key, secret)| Some((key, secret?)))
+            .collect(),
+            Self::Officer(_) => Vec::new(),
+        }
+    }
+
     /// The same section with its secrets resolved by `f`.
     ///
     /// # Errors

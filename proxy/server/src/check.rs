@@ -2,16 +2,28 @@
 
 use std::path::Path;
 
-use bauta_audit::note::Verifier;
-use bauta_proxy::route::Models;
+use bauta_proxy::route::{Gravity, Models};
 use serde_json::{Value, json};
 
+use self::{
+    databases::databases,
+    sides::{identity_plane, provider},
+};
 use crate::{
+    chain::chain,
     cli::print::Style,
     config::Config,
     secret::SecretRef,
-    serve::{Role, feed_origin, gateway_root, identity_signer, key_material, outbound},
+    serve::{
+        Role, Start, examine_doors, examine_gateway, examine_identity, gateway_root,
+        identity_signer, key_material,
+    },
 };
+
+mod databases;
+mod sides;
+#[cfg(test)]
+mod tests;
 
 /// One thing that was looked at.
 #[derive(Debug)]
@@ -60,6 +72,10 @@ impl Finding {
         }
     }
 
+    fn is_good(&self) -> bool {
+        self.mend().is_none()
+    }
+
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -81,19 +97,37 @@ impl Finding {
     }
 }
 
-/// Looks at keys, secrets, models, databases and the other sides, as far as `role` needs them.
-/// Changes nothing.
+/// Looks at keys, secrets, models, databases and the other sides, as far as `role` needs them, with
+/// the eyes of the server that will start: what it would refuse is found here. Changes nothing.
 pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
     let mut found = vec![Finding::good("the configuration is understood")];
+    let mut own = Vec::new();
     if role.has_identity() {
-        found.push(told("keys.pepper and keys.kek", key_material(config, base)));
+        own.push(told("keys.pepper and keys.kek", key_material(config, base)));
+        own.extend(secrets(&identity_secrets(config), base));
     }
     if role.has_gateway() {
         found.push(told("keys.gateway", gateway_root(config, base)));
+        found.extend(secrets(&gateway_secrets(config), base));
     }
-    found.extend(secrets(config, base, role));
+    let (stored, store) = databases(config, base, role).await;
+    if role.has_identity() && own.iter().all(Finding::is_good) && config.sso.is_some() {
+        // Only then: what is missing was said, and would be said again.
+        let start = Start::new(config, base);
+        own.push(told(
+            "[sso], every [[verifier]], [policy] and [[scope]]",
+            examine_identity(&start, store).await,
+        ));
+    }
+    found.extend(own);
+    found.extend(stored);
     found.extend(models(config));
-    found.extend(databases(config, base, role));
+    if role.has_gateway() && found.iter().all(Finding::is_good) {
+        let what = "every [[upstream]]";
+        found.push(told(what, examine_gateway(config, base)));
+    }
+    found.push(told("the listeners", examine_doors(config, base)));
+    found.extend(exposed(config, role));
     if role.has_identity() {
         found.push(provider(config).await);
     }
@@ -101,6 +135,39 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
         Role::All => {}
         Role::Identity => found.extend(log_key(config, base)),
         Role::Gateway => found.push(identity_plane(config).await),
+    }
+    found
+}
+
+/// What is listened on by more than this machine, and should not be as it is.
+fn exposed(config: &Config, role: Role) -> Vec<Finding> {
+    let server = &config.server;
+    let mut found = Vec::new();
+    let doors = [
+        ("server.listen", Some(server.listen), true),
+        (
+            "server.gateway_listen",
+            server.gateway_listen,
+            role.has_gateway(),
+        ),
+    ];
+    for (key, address, here) in doors {
+        let Some(address) = address.filter(|it| here && !it.ip().is_loopback()) else {
+            continue;
+        };
+        if server.tls.is_none() {
+            found.push(Finding::note(
+                format!("{key} is {address}, without TLS"),
+                "tokens and cookies cross the network as they are; write [server.tls], or listen on \
+                 127.0.0.1 behind a proxy that ends TLS",
+            ));
+        }
+    }
+    if let Some(address) = server.ops_listen.filter(|it| !it.ip().is_loopback()) {
+        found.push(Finding::note(
+            format!("server.ops_listen is {address}"),
+            "it asks nobody for a credential; keep it away from the public",
+        ));
     }
     found
 }
@@ -114,155 +181,57 @@ fn log_key(config: &Config, base: &Path) -> Option<Finding> {
     ))
 }
 
-/// Whether the identity plane answers, and its log is signed by the key that was written down.
-async fn identity_plane(config: &Config) -> Finding {
-    let origin = feed_origin(config);
-    let what = format!("the identity plane at {origin}");
-    let Some(key) = &config.server.identity_log_key else {
-        return Finding::bad(
-            "server.identity_log_key is absent",
-            "the gateway takes the feed by it; `bauta check --role identity` shows it on the other \
-             side",
-        );
-    };
-    let Ok(verifier) = Verifier::parse(key) else {
-        return Finding::bad(
-            "server.identity_log_key is no key",
-            "copy it as `bauta check --role identity` shows it on the other side",
-        );
-    };
-    match checkpoint(origin).await {
-        Ok(note) if verifier.checkpoint(&note).is_ok() => Finding::good(what),
-        Ok(_) => Finding::bad(
-            what,
-            "its log is signed by another key than server.identity_log_key; look at both",
-        ),
-        Err(error) => Finding::bad(
-            what,
-            format!("{error:#}; start it, or mend server.feed_url"),
-        ),
-    }
-}
-
-async fn checkpoint(origin: &str) -> anyhow::Result<String> {
-    let url = format!("{origin}/log/identity/checkpoint");
-    let answer = outbound()?.get(url).send().await?.error_for_status()?;
-    Ok(answer.text().await?)
-}
-
 fn told<T>(what: &str, outcome: anyhow::Result<T>) -> Finding {
     match outcome {
         Ok(_) => Finding::good(what),
-        Err(error) => Finding::bad(what, format!("{error:#}")),
+        Err(error) => Finding::bad(what, chain(error.as_ref())),
     }
 }
 
-fn secrets(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut look = |what: String, secret: &SecretRef| {
-        found.push(told(&what, secret.text(base).map_err(Into::into)));
-    };
-    if let Some(sso) = config.sso.as_ref().filter(|_| role.has_identity()) {
-        look("sso.client_secret".to_owned(), &sso.client_secret);
+fn identity_secrets(config: &Config) -> Vec<(String, SecretRef)> {
+    let sso = config.sso.iter();
+    let mut all: Vec<_> = sso
+        .map(|sso| ("sso.client_secret".to_owned(), sso.client_secret.clone()))
+        .collect();
+    for verifier in &config.verifier {
+        let of = |(key, secret): (&str, &SecretRef)| {
+            (
+                format!("the {key} of verifier {}", verifier.kind()),
+                secret.clone(),
+            )
+        };
+        all.extend(verifier.secrets().into_iter().map(of));
     }
-    let verifiers = config.verifier.iter().enumerate();
-    for (place, verifier) in verifiers.filter(|_| role.has_identity()) {
-        // Resolving visits each secret of a section once, whatever its kind.
-        let visited = verifier.clone().resolve(|secret| {
-            look(
-                format!("a secret of verifier {}", place.saturating_add(1)),
-                &secret,
-            );
-            Ok::<_, std::convert::Infallible>(())
-        });
-        drop(visited);
-    }
-    for upstream in config.upstream.iter().filter(|_| role.has_gateway()) {
-        if let Some(source) = &upstream.credential {
-            look(
-                format!("the credential of upstream {}", upstream.name),
-                &source.into(),
-            );
-        }
-    }
-    found
+    all
+}
+
+fn gateway_secrets(config: &Config) -> Vec<(String, SecretRef)> {
+    let upstreams = config.upstream.iter();
+    let of = upstreams.filter_map(|it| Some((&it.name, it.credential.as_ref()?)));
+    of.map(|(name, source)| (format!("the credential of upstream {name}"), source.into()))
+        .collect()
+}
+
+fn secrets(all: &[(String, SecretRef)], base: &Path) -> Vec<Finding> {
+    all.iter()
+        .map(|(what, secret)| told(what, secret.text(base).map_err(Into::into)))
+        .collect()
 }
 
 fn models(config: &Config) -> Vec<Finding> {
     let what = "models and upstreams";
+    let said = |it: bauta_proxy::route::Finding| match it.gravity {
+        Gravity::Warning => Finding::note(what, it.sentence),
+        _ => Finding::bad(what, it.sentence),
+    };
     match Models::load(&config.model, &config.upstream) {
         Ok((_, notes)) => {
             let count = config.model.len();
             let good = Finding::good(format!("{count} models, each with its targets"));
-            let note = |it: bauta_proxy::route::Finding| Finding::note(what, it.sentence);
             std::iter::once(good)
-                .chain(notes.into_iter().map(note))
+                .chain(notes.into_iter().map(said))
                 .collect()
         }
-        Err(bad) => {
-            let bad = bad.into_iter();
-            bad.map(|it| Finding::bad(what, it.sentence)).collect()
-        }
+        Err(found) => found.into_iter().map(said).collect(),
     }
-}
-
-fn databases(config: &Config, base: &Path, role: Role) -> Vec<Finding> {
-    let storage = &config.storage;
-    let sides = [
-        ("storage.identity", &storage.identity, role.has_identity()),
-        ("storage.gateway", &storage.gateway, role.has_gateway()),
-    ];
-    let needed = sides.into_iter().filter(|(_, _, needed)| *needed);
-    needed
-        .map(|(key, url, _)| database(key, url.as_deref(), base))
-        .collect()
-}
-
-fn database(key: &str, url: Option<&str>, base: &Path) -> Finding {
-    let Some(url) = url else {
-        return Finding::bad(
-            format!("{key} is absent"),
-            "this role needs it: write sqlite://path or postgres://user@host/name",
-        );
-    };
-    let Some(path) = url.strip_prefix("sqlite://") else {
-        return Finding::good(format!("{key} is a server's"));
-    };
-    let folder = base.join(path);
-    let folder = folder.parent().unwrap_or(base);
-    if folder.is_dir() {
-        Finding::good(format!("{key} has a place"))
-    } else {
-        Finding::bad(
-            format!("{key} is a file in {}", folder.display()),
-            "make that folder, readable by the server's user only",
-        )
-    }
-}
-
-/// Whether the identity provider is who the configuration says, byte for byte.
-async fn provider(config: &Config) -> Finding {
-    let Some(sso) = &config.sso else {
-        return Finding::bad("[sso] is absent", "the identity plane needs it");
-    };
-    let what = format!("the identity provider {}", sso.issuer);
-    match discovered(&sso.issuer).await {
-        Ok(issuer) if issuer == sso.issuer => Finding::good(what),
-        Ok(issuer) => Finding::bad(
-            what,
-            format!("its discovery document says \"{issuer}\"; write exactly that"),
-        ),
-        Err(error) => Finding::bad(what, format!("{error:#}")),
-    }
-}
-
-async fn discovered(issuer: &str) -> anyhow::Result<String> {
-    let url = format!(
-        "{}/.well-known/openid-configuration",
-        issuer.trim_end_matches('/')
-    );
-    let answer = outbound()?.get(url).send().await?.error_for_status()?;
-    let document: Value = answer.json().await?;
-    let issuer = document.get("issuer").and_then(Value::as_str);
-    Ok(issuer.unwrap_or_default().to_owned())
 }

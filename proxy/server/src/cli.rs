@@ -4,6 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::chain::chain;
+
 mod audit;
 mod check;
 mod completions;
@@ -123,7 +125,7 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(Exit::Failed, format!("{:#}", error.into()))
+        Self::new(Exit::Failed, chain(error.into().as_ref()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! This package holds the one binary and assembles both planes; nothing else names both.
 
 pub mod ambient;
+mod chain;
 pub mod check;
 pub mod cli;
 pub mod config;

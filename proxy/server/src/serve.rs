@@ -18,9 +18,11 @@ use crate::{
 
 mod background;
 mod doors;
+mod examine;
 mod planes;
 mod stores;
 
+pub(crate) use examine::{examine_doors, examine_gateway, examine_identity};
 pub(crate) use planes::{feed_origin, gateway_root, gateway_signer, identity_signer, key_material};
 pub use stores::{Stores, open_stores};
 

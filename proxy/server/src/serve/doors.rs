@@ -73,9 +73,13 @@ pub(super) async fn open(
     };
     let mut bound = start.listener;
     for (name, address, router) in routers {
+        let key = match (name, server.gateway_listen) {
+            ("gateway", Some(_)) => "server.gateway_listen",
+            _ => "server.listen",
+        };
         let listener = match bound.take() {
             Some(listener) => listener,
-            None => bind(address).await?,
+            None => bind(address, key).await?,
         };
         doors.addresses.push((name, listener.local_addr()?));
         let (limits, draining, tasks) = (limits.clone(), draining.clone(), tasks.clone());
@@ -94,7 +98,7 @@ pub(super) async fn open(
         }
     }
     if let Some(address) = server.ops_listen {
-        let listener = bind(address).await?;
+        let listener = bind(address, "server.ops_listen").await?;
         let address = listener.local_addr()?;
         doors.addresses.push(("ops", address));
         let router = ops::router(Ops {
@@ -140,7 +144,7 @@ const GATEWAY: [&str; 7] = [
     "federation",
 ];
 
-fn tls(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
+pub(super) fn tls(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
     let cert = base.join(&files.cert);
     let chain =
         std::fs::read(&cert).with_context(|| format!("{} cannot be read", cert.display()))?;
@@ -150,15 +154,15 @@ fn tls(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
     Ok(Tls::from_pem(&chain, key.text(base)?.as_bytes())?)
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{address} cannot be listened on"))
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        anyhow::anyhow!("{address} cannot be listened on: {cause}; {key} names another address")
+    })
 }
 
 /// The names a request may be for: those of the two URLs. An address that is listened on and is
 /// neither is not a name people were given.
-fn hosts(config: &Config) -> anyhow::Result<Hosts> {
+pub(super) fn hosts(config: &Config) -> anyhow::Result<Hosts> {
     let mut names = Vec::new();
     for url in [&config.server.public_url, &config.server.gateway_url] {
         let url = Url::parse(url)?;

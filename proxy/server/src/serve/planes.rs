@@ -77,7 +77,7 @@ pub(crate) fn key_material(config: &Config, base: &Path) -> anyhow::Result<KeyMa
     })
 }
 
-fn settings(start: &Start<'_>) -> anyhow::Result<Settings> {
+pub(super) fn settings(start: &Start<'_>) -> anyhow::Result<Settings> {
     let (config, base) = (start.config, start.base);
     let resolve = |secret: SecretRef| -> Result<SecretText, SecretError> {
         secret.text(base).map(SecretText::new)
@@ -193,7 +193,10 @@ pub(crate) fn gateway_signer(root: &Root, config: &Config) -> anyhow::Result<Sig
     .context("server.gateway_url has a host that no log can be named after")
 }
 
-fn credentials(config: &Config, base: &Path) -> anyhow::Result<HashMap<Name, Credential>> {
+pub(super) fn credentials(
+    config: &Config,
+    base: &Path,
+) -> anyhow::Result<HashMap<Name, Credential>> {
     let mut found = HashMap::new();
     for upstream in &config.upstream {
         let Some(source) = &upstream.credential else {

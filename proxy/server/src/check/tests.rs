@@ -1,0 +1,174 @@
+use std::{
+    fs,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+};
+
+use super::*;
+use crate::cli::init::{KEYS, TEMPLATE, new_key, private_folder};
+
+/// A configuration that is good but for a provider that nobody runs, and its folder.
+fn home(change: impl FnOnce(String) -> String) -> (tempfile::TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    private_folder(&folder.path().join("keys")).unwrap();
+    private_folder(&folder.path().join("data")).unwrap();
+    for key in KEYS {
+        new_key(&folder.path().join("keys").join(key)).unwrap();
+    }
+    for (name, secret) in [
+        ("BAUTA_SSO_SECRET", "a-secret-of-the-provider"),
+        ("PERSONA_API_KEY", "persona_production_x"),
+        ("PERSONA_WEBHOOK_SECRET", "wbhsec_0123456789abcdef"),
+        ("ANTHROPIC_API_KEY", "sk-a"),
+        ("OPENAI_API_KEY", "sk-o"),
+    ] {
+        secret_file(folder.path(), name, secret);
+    }
+    let mut text = TEMPLATE.replace("https://idp.example.com", "http://127.0.0.1:1");
+    for name in [
+        "BAUTA_SSO_SECRET",
+        "PERSONA_API_KEY",
+        "PERSONA_WEBHOOK_SECRET",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+    ] {
+        let from = format!("{{ env = \"{name}\" }}");
+        text = text.replace(&from, &format!("{{ file = \"keys/{name}\" }}"));
+    }
+    let config = Config::parse(&change(text), std::iter::empty()).unwrap();
+    (folder, config)
+}
+
+fn secret_file(folder: &Path, name: &str, secret: &str) {
+    let path = folder.join("keys").join(name);
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).truncate(true).write(true).mode(0o600);
+    std::io::Write::write_all(&mut file.open(path).unwrap(), secret.as_bytes()).unwrap();
+}
+
+async fn rows(home: &(tempfile::TempDir, Config)) -> Vec<String> {
+    bauta_token::jws::install();
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let found = findings(&home.1, home.0.path(), Role::All).await;
+    let style = Style::of_stdout();
+    found.iter().map(|finding| finding.row(style)).collect()
+}
+
+/// What must be mended, but for the provider that nobody runs.
+async fn mends(home: &(tempfile::TempDir, Config)) -> Vec<String> {
+    let rows = rows(home).await;
+    let bad = rows.into_iter().filter(|row| row.contains("MEND"));
+    bad.filter(|row| !row.contains("the identity provider"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_good_configuration_has_nothing_to_mend_but_what_is_away() {
+    let home = home(|text| text);
+
+    let mends = mends(&home).await;
+
+    assert!(mends.is_empty(), "{mends:?}");
+    let rows = rows(&home).await;
+    let away = rows.iter().find(|row| row.contains("identity provider"));
+    assert!(away.unwrap().contains("is sso.issuer right"), "{rows:?}");
+    assert!(!home.0.path().join("data/identity.db").exists());
+}
+
+#[tokio::test]
+async fn what_serve_refuses_of_a_verifier_is_found() {
+    let home = home(|text| text);
+    for (name, secret, told) in [
+        ("PERSONA_API_KEY", "persona_sandbox_x", "no production key"),
+        ("PERSONA_API_KEY", "persona_production_x", ""),
+        ("PERSONA_WEBHOOK_SECRET", "short", "too short"),
+    ] {
+        secret_file(home.0.path(), name, secret);
+
+        let mends = mends(&home).await;
+
+        assert_eq!(mends.is_empty(), told.is_empty(), "{mends:?}");
+        assert!(mends.iter().all(|row| row.contains(told)), "{mends:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_is_opened_and_not_believed() {
+    let dead = home(|text| {
+        text.replace(
+            "sqlite://data/identity.db",
+            "postgres://u:p4ss@127.0.0.1:1/y",
+        )
+    });
+    let torn = home(|text| text);
+    let file = torn.0.path().join("data/gateway.db");
+    fs::write(&file, "no database at all, but a letter to a friend").unwrap();
+
+    let (dead, torn) = (mends(&dead).await, mends(&torn).await);
+
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert!(dead[0].contains("storage.identity"), "{dead:?}");
+    assert!(dead[0].contains("refused"), "{dead:?}");
+    assert!(!dead[0].contains("p4ss"), "{dead:?}");
+    assert_eq!(torn.len(), 1, "{torn:?}");
+    assert!(torn[0].contains("not a database"), "{torn:?}");
+}
+
+#[tokio::test]
+async fn the_planes_databases_are_not_taken_for_one_another() {
+    let home = home(|text| text);
+    let data = home.0.path().join("data");
+    let url = "sqlite://data/gateway.db";
+    drop(bauta_storage::identity(url, home.0.path()).await.unwrap());
+
+    let mends = mends(&home).await;
+
+    assert_eq!(mends.len(), 1, "{mends:?}");
+    assert!(mends[0].contains("the other plane's"), "{mends:?}");
+    assert!(!data.join("identity.db").exists());
+}
+
+#[tokio::test]
+async fn a_note_stays_a_note_beside_a_fault() {
+    let home = home(|text| text.replacen("upstream = \"openai\"", "upstream = \"opanai\"", 1));
+
+    let rows = rows(&home).await;
+
+    let fallback = rows.iter().find(|row| row.contains("no fallback speaks"));
+    assert!(fallback.unwrap().contains("note"), "{rows:?}");
+    let fault = rows.iter().find(|row| row.contains("opanai"));
+    assert!(fault.unwrap().contains("MEND"), "{rows:?}");
+}
+
+#[tokio::test]
+async fn an_open_address_without_tls_gets_a_note() {
+    let home = home(|text| text.replace("\"127.0.0.1:8080\"", "\"0.0.0.0:8080\""));
+
+    let rows = rows(&home).await;
+
+    let told = rows
+        .iter()
+        .find(|row| row.contains("0.0.0.0:8080"))
+        .unwrap();
+    assert!(told.contains("note") && told.contains("TLS"), "{told}");
+}
+
+#[tokio::test]
+async fn each_secret_is_called_by_its_name() {
+    let home = home(|text| text);
+    for name in ["PERSONA_API_KEY", "PERSONA_WEBHOOK_SECRET"] {
+        fs::remove_file(home.0.path().join("keys").join(name)).unwrap();
+    }
+    let loose = home.0.path().join("keys/ANTHROPIC_API_KEY");
+    fs::set_permissions(&loose, fs::Permissions::from_mode(0o644)).unwrap();
+
+    let mends = mends(&home).await;
+
+    for name in [
+        "the api_key of verifier persona",
+        "the webhook_secret of verifier persona",
+        "the credential of upstream anthropic",
+    ] {
+        let said = mends.iter().filter(|row| row.contains(name));
+        assert_eq!(said.count(), 1, "{name}: {mends:?}");
+    }
+}
