@@ -5,6 +5,7 @@ use std::path::Path;
 use bauta_proxy::route::{Gravity, Models};
 use serde_json::{Value, json};
 
+pub(crate) use self::sides::discovered;
 use self::{
     databases::databases,
     sides::{identity_plane, provider},

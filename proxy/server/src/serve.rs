@@ -155,6 +155,12 @@ impl<'a> Start<'a> {
         }
         let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
         background::start(&tasks, &stop, self.pace, plane.as_ref(), gateway.as_ref());
+        // A simulated provider runs in this process.
+        if let Some(sso) = self.config.sso.as_ref().filter(|_| plane.is_some())
+            && self.environment == Environment::Production
+        {
+            background::meet(&tasks, &stop, sso.issuer.clone());
+        }
         let doors = doors::open(self, plane.as_ref(), gateway.as_ref(), &tasks, &draining).await?;
         Ok(Running {
             plane,

@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Pace, warn};
+use crate::{chain::chain, check::discovered};
 
 /// Starts the loops of the planes that are there.
 pub(super) fn start(
@@ -69,6 +70,32 @@ pub(super) fn start(
             },
         ));
     }
+}
+
+/// Asks the identity provider once who it is, so that whoever starts the server learns what members
+/// would learn first. Not more than a warning: a provider that is away comes back.
+pub(super) fn meet(tasks: &TaskTracker, stop: &CancellationToken, issuer: String) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        let said = tokio::select! {
+            () = stop.cancelled() => return,
+            said = discovered(&issuer) => said,
+        };
+        match said {
+            Ok(said) if said == issuer => {}
+            Ok(said) => tracing::warn!(
+                issuer,
+                said,
+                "nobody can sign in: the identity provider calls itself something else; write \
+                 exactly that as sso.issuer"
+            ),
+            Err(error) => tracing::warn!(
+                issuer,
+                error = chain(error.as_ref()),
+                "nobody can sign in until the identity provider answers; is sso.issuer right?"
+            ),
+        }
+    });
 }
 
 /// Does `work` now and after each `period`. A failure is told and tried again; a slow round delays
