@@ -261,8 +261,8 @@ impl Connection {
         let wire = Arc::new(Wire::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(self.place.house());
-            let tally = Arc::clone(&self.limits.tally);
-            door::answer(self.router.clone(), Arc::clone(&wire), tally, request)
+            let limits = Arc::clone(&self.limits);
+            door::answer(self.router.clone(), Arc::clone(&wire), limits, request)
         });
         let strict = Strict::new(stream, Arc::clone(&self.limits), Arc::clone(&wire));
         let mut builder = http1::Builder::new();

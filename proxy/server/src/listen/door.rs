@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use tower::Service;
 
+use super::Limits;
 use super::head::is_odd;
 use super::refusal::{Tally, fault};
 use super::strict::STAND_IN_METHOD;
@@ -23,17 +24,17 @@ use super::wire::{Leaving, Running, Wire};
 pub(super) async fn answer(
     router: Router,
     wire: Arc<Wire>,
-    tally: Arc<Tally>,
+    limits: Arc<Limits>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Leaving>, Infallible> {
     let running = Running::new(&wire);
     if request.method().as_str() == STAND_IN_METHOD {
-        return Ok(running.until_out(wire.refused().answer()));
+        return Ok(running.until_out(wire.refused().answer(&limits.hosts)));
     }
     if wire.is_odd() {
         take_odd(request.headers_mut());
     }
-    let answer = guarded(router, &tally, request).await;
+    let answer = guarded(router, &limits.tally, request).await;
     Ok(running.until_out(answer))
 }
 

@@ -113,7 +113,7 @@ async fn answer(
     let running = Running::new(&wire);
     if let Err(reason) = check(&request, &limits.hosts) {
         limits.tally.refuse(reason);
-        let mut answer = reason.answer();
+        let mut answer = reason.answer(&limits.hosts);
         // One stream is refused, not the connection; the field does not exist here.
         answer.headers_mut().remove(header::CONNECTION);
         return running.until_out(answer);
@@ -145,6 +145,7 @@ fn check<B: hyper::body::Body>(request: &Request<B>, hosts: &Hosts) -> Result<()
     if hosts.contain(&asked) {
         Ok(())
     } else {
+        hosts.turn_away(&asked);
         Err(Reason::Misdirected)
     }
 }

@@ -180,6 +180,7 @@ impl Head {
                 let whom = if hosts.contain(&asked) {
                     Addressed::Us
                 } else {
+                    hosts.turn_away(&asked);
                     Addressed::Another
                 };
                 if self.addressed.replace(whom).is_some() {

@@ -1,12 +1,23 @@
 //! Whom a request is addressed to, and whether that is us.
 
-use std::net::Ipv6Addr;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use thiserror::Error;
 
 /// The names we answer to: each a host, or a host and a port. Without a port, every port will do.
 #[derive(Clone, Debug)]
-pub struct Hosts(Box<[Authority<Box<str>>]>);
+pub struct Hosts {
+    ours: Box<[Authority<Box<str>>]>,
+    /// Whether every one of them is this machine.
+    local: bool,
+    /// Names that were asked for and are not ours, each told once.
+    strangers: Arc<Mutex<BTreeSet<Box<str>>>>,
+}
 
 /// Why a list of hosts was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -37,15 +48,50 @@ impl Hosts {
         if hosts.is_empty() {
             return Err(HostsError::Empty);
         }
-        Ok(Self(hosts))
+        let local = hosts.iter().all(|ours| is_loopback(&ours.host));
+        Ok(Self {
+            ours: hosts,
+            local,
+            strangers: Arc::default(),
+        })
     }
 
     /// Whether `asked` is one of us.
     pub(super) fn contain(&self, asked: &Authority<&str>) -> bool {
-        self.0.iter().any(|ours| {
+        self.ours.iter().any(|ours| {
             let port = ours.port.is_none() || ours.port == asked.port;
             port && ours.host.eq_ignore_ascii_case(asked.host)
         })
+    }
+
+    /// Tells the operator of a name that is not ours: a proxy that sends its own, or a URL in the
+    /// configuration that people do not use. Each name once and no more than a few, since anybody
+    /// can ask for any.
+    pub(super) fn turn_away(&self, asked: &Authority<&str>) {
+        let asked = asked.to_string();
+        let mut strangers = self
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if strangers.len() < MOST_STRANGERS && strangers.insert(asked.clone().into_boxed_str()) {
+            tracing::warn!(
+                asked,
+                ours = self.names(),
+                "a request was for a name that is not ours; server.public_url and \
+                 server.gateway_url say which are"
+            );
+        }
+    }
+
+    /// The names, for whoever may know them: on a server of this machine alone, everybody who
+    /// reaches it.
+    pub(super) fn told(&self) -> Option<String> {
+        self.local.then(|| self.names())
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.ours.iter().map(ToString::to_string).collect();
+        names.join(", ")
     }
 }
 
@@ -54,6 +100,15 @@ impl Hosts {
 pub(super) struct Authority<T> {
     host: T,
     port: Option<u16>,
+}
+
+impl<T: fmt::Display> fmt::Display for Authority<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => self.host.fmt(f),
+        }
+    }
 }
 
 impl<'a> Authority<&'a str> {
@@ -81,15 +136,50 @@ impl<'a> Authority<&'a str> {
     }
 }
 
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_matches(['[', ']']);
+    let address = bare.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn port(digits: &str) -> Option<u16> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     let port = plain.then(|| digits.parse().ok()).flatten()?;
     (port != 0).then_some(port)
 }
 
+/// Enough to see what is wrong.
+const MOST_STRANGERS: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_told_on_a_machine_that_keeps_to_itself() {
+        let local = Hosts::new(["127.0.0.1:8080", "localhost:8080", "[::1]"]).unwrap();
+        let public = Hosts::new(["127.0.0.1:8080", "ai.example.com"]).unwrap();
+
+        assert_eq!(
+            local.told().unwrap(),
+            "127.0.0.1:8080, localhost:8080, [::1]"
+        );
+        assert_eq!(public.told(), None);
+    }
+
+    #[test]
+    fn a_strange_name_is_told_once_and_not_for_ever() {
+        let hosts = Hosts::new(["127.0.0.1"]).unwrap();
+
+        for port in 1..200_u16 {
+            let name = format!("evil.example:{port}");
+            let asked = Authority::parse(name.as_bytes()).unwrap();
+            hosts.turn_away(&asked);
+            hosts.turn_away(&asked);
+        }
+
+        assert_eq!(hosts.strangers.lock().unwrap().len(), MOST_STRANGERS);
+    }
 
     #[test]
     fn an_entry_without_a_port_answers_on_every_port() {

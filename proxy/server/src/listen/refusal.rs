@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
+use super::host::Hosts;
+
 /// Why a request never reached a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -128,9 +130,20 @@ impl Reason {
         }
     }
 
-    /// The answer, which is also the connection's last.
-    pub(super) fn answer(self) -> Response<Body> {
+    /// The answer, which is also the connection's last. It echoes nothing, and names `hosts` only
+    /// where they are this machine's own.
+    pub(super) fn answer(self, hosts: &Hosts) -> Response<Body> {
         let mut answer = closing(self.status(), self.document());
+        if self == Self::Misdirected
+            && let Some(names) = hosts.told()
+        {
+            let detail = format!("this server answers to {names}");
+            let document = serde_json::json!({
+                "type": "about:blank", "title": "Misdirected Request", "status": 421,
+                "detail": detail,
+            });
+            *answer.body_mut() = Body::from(document.to_string());
+        }
         if self == Self::Method {
             let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             answer.headers_mut().insert(header::ALLOW, allow);
