@@ -40,7 +40,8 @@ impl Plane {
     }
 
     /// The label of a grant; `None` when it has none or it does not open.
-    pub(crate) fn open_label(&self, grant: &KeptGrant) -> Option<Label> {
+    #[must_use]
+    pub fn open_label(&self, grant: &KeptGrant) -> Option<Label> {
         let cell = grant.label.as_ref()?;
         let plain = self.keys.kek().open(&place(&grant.id), cell).ok()?;
         let text = std::str::from_utf8(&plain).ok()?;

@@ -7,6 +7,8 @@
 pub mod browser;
 pub mod hands;
 pub mod member;
+pub mod paste;
+pub mod place;
 pub mod search;
 pub mod stage;
 pub mod walk;

@@ -217,6 +217,17 @@ impl<'a> Member<'a> {
         token.map(str::to_owned).context("/tokens shows no token")
     }
 
+    /// Whether the gateway takes `token` as it is now.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer.
+    pub async fn may_ask_with(&self, token: &str) -> anyhow::Result<bool> {
+        let models = self.scene.http.get(self.at("/v1/models"));
+        let answer = models.bearer_auth(token).send().await?;
+        Ok(answer.status().is_success())
+    }
+
     /// The next pair of tokens.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bauta_attestation::config::Environment;
 use bauta_sandbox::{
     Sandbox,
@@ -148,16 +148,16 @@ impl Stage {
     ///
     /// When a port is taken, the folder cannot be written, or the server does not start.
     pub async fn open(setting: Setting) -> anyhow::Result<Self> {
-        if !setting.listen.ip().is_loopback() {
-            bail!(
-                "`bauta dev` listens on loopback only, since what it issues proves nothing; \
-                 {} is not",
-                setting.listen.ip()
-            );
-        }
-        let listener = TcpListener::bind(setting.listen)
-            .await
-            .with_context(|| format!("{} cannot be listened on", setting.listen))?;
+        let listener = bind(setting.listen).await?;
+        Self::open_on(setting, listener).await
+    }
+
+    /// The same on an address that is ours already: nothing is written for one that is not.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or the server does not start.
+    pub async fn open_on(setting: Setting, listener: TcpListener) -> anyhow::Result<Self> {
         let scene = Scene::set(&setting, listener.local_addr()?)?;
         let config = Config::read(&scene.folder.join("bauta.toml"))?;
         let start = Start {
@@ -182,6 +182,23 @@ impl Stage {
         self.running.stop().await;
         self.scene.sandbox.shutdown().await;
     }
+}
+
+/// Listens at `address`, which is on this machine.
+///
+/// # Errors
+///
+/// When it is not, or somebody else listens there.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        bail!(
+            "`bauta dev` listens on loopback only, since what it issues proves nothing; {} is not",
+            address.ip()
+        );
+    }
+    TcpListener::bind(address).await.map_err(|cause| {
+        anyhow!("{address} cannot be listened on: {cause}; name another address with --listen")
+    })
 }
 
 /// On the ports after ours, so that a member keeps the same issuer, and with it the same tag, at
@@ -263,7 +280,16 @@ fn configuration(setting: &Setting, sandbox: &Sandbox, url: &str, listen: Socket
         };
         format!("base_url = \"{base}\"\ncredential = {credential}")
     };
+    let real: Vec<_> = setting.upstreams.iter().map(|it| it.name).collect();
+    let around = match real.as_slice() {
+        [] => "Everything here is simulated and on this machine.".to_owned(),
+        some => format!(
+            "Simulated and on this machine, except {}.",
+            some.join(" and ")
+        ),
+    };
     TEMPLATE
+        .replace("@AROUND@", &around)
         .replace("@URL@", url)
         .replace("@LISTEN@", &listen.to_string())
         .replace("@IDENTITY@", &identity)
