@@ -37,6 +37,7 @@ pub(crate) mod end;
 pub(crate) mod holder;
 pub(crate) mod labelled;
 pub(crate) mod refresh;
+mod whose;
 #[cfg(test)]
 pub(crate) mod world;
 

@@ -97,8 +97,12 @@ pub(crate) fn epoch_of(provider: &Name, held: &[Held], now: UnixMillis) -> UnixD
 
 /// The first day of the epoch that `now` falls into.
 pub(crate) const fn epoch_at(now: UnixMillis) -> UnixDay {
-    let day = now.day().0;
-    UnixDay(day.saturating_sub(day.rem_euclid(EPOCH_DAYS)))
+    epoch_of_day(now.day())
+}
+
+/// The first day of the epoch that `day` is in.
+pub(super) const fn epoch_of_day(day: UnixDay) -> UnixDay {
+    UnixDay(day.0.saturating_sub(day.0.rem_euclid(EPOCH_DAYS)))
 }
 
 /// Providers may stop a pseudonym for good: a shorter epoch would be evasion in effect.

@@ -9,15 +9,17 @@ use bauta_attestation::{
     member::Erased,
     ports::{MemberId, people::MemberState},
 };
-use serde_json::json;
+use bauta_token::pseudonym::Pseudonym;
 
 use super::{ConfigFile, Exit, Failure, print, serve::base};
 use crate::{config::Config, serve::Start};
 
+mod list;
+
 /// List, suspend, reinstate or erase members, on the server's own files
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Member {
-    /// Everybody who ever signed in: number, state, days and what is open. There are no names
+    /// Everybody who ever signed in: number, state, verification, roles and days. There are no names
     List {
         #[command(flatten)]
         file: ConfigFile,
@@ -29,8 +31,8 @@ pub(crate) enum Member {
     Suspend {
         #[command(flatten)]
         file: ConfigFile,
-        /// The number, mbr_...
-        member: String,
+        #[command(flatten)]
+        whom: Whom,
         /// Why, as a short code that goes into the log; never a name
         #[arg(long, value_name = "CODE")]
         reason: String,
@@ -39,8 +41,8 @@ pub(crate) enum Member {
     Reinstate {
         #[command(flatten)]
         file: ConfigFile,
-        /// The number, mbr_...
-        member: String,
+        #[command(flatten)]
+        whom: Whom,
     },
     /// Erase all that is held about a member; what the log has of it becomes noise
     Erase {
@@ -54,37 +56,39 @@ pub(crate) enum Member {
     },
 }
 
+/// A member by its number, or by what a provider sees of it.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whom {
+    /// The number, mbr_...
+    member: Option<String>,
+    /// The pseudonym that a provider reports, bp1_...; its member is found by computing everybody's
+    #[arg(long, value_name = "BP1")]
+    pseudonym: Option<String>,
+}
+
 pub(crate) async fn run(command: Member) -> Result<Exit, Failure> {
     match command {
         Member::List { file, json } => {
             let plane = open(&file).await?;
-            list(&plane, json).await
+            list::list(&plane, json).await
         }
-        Member::Suspend {
-            file,
-            member,
-            reason,
-        } => {
+        Member::Suspend { file, whom, reason } => {
+            let reason = code(&reason)?;
             let plane = open(&file).await?;
-            let done = plane
-                .suspend(number(&member)?, None, code(&reason)?)
-                .await?;
-            told(
-                done,
-                &member,
-                "suspended",
-                "was suspended before, or there is none of that number",
-            )
+            let member = whom.find(&plane).await?;
+            if plane.suspend(member, None, reason).await? {
+                return Ok(told(member, "suspended"));
+            }
+            Err(unchanged(&plane, member, "was suspended before").await)
         }
-        Member::Reinstate { file, member } => {
+        Member::Reinstate { file, whom } => {
             let plane = open(&file).await?;
-            let done = plane.reinstate(number(&member)?, None).await?;
-            told(
-                done,
-                &member,
-                "reinstated; it signs in again",
-                "was not suspended, or there is none of that number",
-            )
+            let member = whom.find(&plane).await?;
+            if plane.reinstate(member, None).await? {
+                return Ok(told(member, "reinstated; it signs in again"));
+            }
+            Err(unchanged(&plane, member, "was not suspended").await)
         }
         Member::Erase { file, member, yes } => {
             if !yes {
@@ -92,9 +96,10 @@ pub(crate) async fn run(command: Member) -> Result<Exit, Failure> {
                     "{member} would be erased, and that cannot be undone; add --yes to do it"
                 )));
             }
+            let member = number(&member)?;
             let plane = open(&file).await?;
-            match plane.erase(number(&member)?, None).await? {
-                Erased::Done => told(true, &member, "erased", ""),
+            match plane.erase(member, None).await? {
+                Erased::Done => Ok(told(member, "erased")),
                 Erased::Held => Err(Failure::new(
                     Exit::Refused,
                     format!(
@@ -102,7 +107,7 @@ pub(crate) async fn run(command: Member) -> Result<Exit, Failure> {
                          would come back as somebody new. Close the case or reinstate it first"
                     ),
                 )),
-                _ => told(false, &member, "", "is nobody's number"),
+                _ => Err(unchanged(&plane, member, "was not erased").await),
             }
         }
     }
@@ -115,42 +120,48 @@ async fn open(file: &ConfigFile) -> Result<Arc<Plane>, Failure> {
         .await?)
 }
 
-async fn list(plane: &Plane, as_json: bool) -> Result<Exit, Failure> {
-    let mut after = None;
-    loop {
-        let rows = plane.members(after, PAGE).await?;
-        let Some(last) = rows.last() else {
-            return Ok(Exit::Done);
-        };
-        after = Some(last.member);
-        for row in &rows {
-            let state = match row.state {
-                MemberState::Active => "active",
-                MemberState::Suspended => "suspended",
-            };
-            let (number, joined, seen) = (row.member, row.joined, row.signed_in);
-            print::line(if as_json {
-                json!({
-                    "member": number.to_string(), "state": state, "joined": joined.to_string(),
-                    "signed_in": seen.to_string(), "reason": row.reason,
-                })
-                .to_string()
-            } else {
-                format!("{number}  {state:<9}  joined {joined}  signed in {seen}")
-            });
+impl Whom {
+    async fn find(&self, plane: &Plane) -> Result<MemberId, Failure> {
+        if let Some(text) = &self.member {
+            return number(text);
         }
+        let text = self.pseudonym.as_deref().unwrap_or_default();
+        let pseudonym = Pseudonym::parse(text).ok_or_else(|| {
+            Failure::usage(format!(
+                "\"{text}\" is no pseudonym; it is bp1_ and 52 letters, as the provider was sent it"
+            ))
+        })?;
+        plane.whose(&pseudonym).await?.ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                format!(
+                    "no provider sees anybody as {pseudonym}; nothing was changed. It may be of \
+                     another Bauta, of a member that was erased, or of a grant and not of a \
+                     provider"
+                ),
+            )
+        })
     }
 }
 
-fn told(done: bool, member: &str, yes: &str, no: &str) -> Result<Exit, Failure> {
-    if done {
-        print::line(format!("{member}: {yes}"));
-        return Ok(Exit::Done);
-    }
-    Err(Failure::new(
-        Exit::Failed,
-        format!("{member} {no}; nothing was changed"),
-    ))
+fn told(member: MemberId, what: &str) -> Exit {
+    print::line(format!("{member}: {what}"));
+    Exit::Done
+}
+
+/// Why nothing happened to `member`: there is none, or `otherwise`.
+async fn unchanged(plane: &Plane, member: MemberId, otherwise: &str) -> Failure {
+    let why = match plane.standing(member).await {
+        Err(error) => return error.into(),
+        Ok(None) => {
+            "is nobody's number; `bauta member list` shows the numbers there are".to_owned()
+        }
+        Ok(Some(row)) => match (row.state, row.reason) {
+            (MemberState::Suspended, Some(reason)) => format!("{otherwise} ({reason})"),
+            _ => otherwise.to_owned(),
+        },
+    };
+    Failure::new(Exit::Failed, format!("{member} {why}; nothing was changed"))
 }
 
 fn number(text: &str) -> Result<MemberId, Failure> {
@@ -172,5 +183,3 @@ fn code(text: &str) -> Result<&str, Failure> {
          never a name",
     ))
 }
-
-const PAGE: u32 = 200;
