@@ -275,6 +275,32 @@ impl Scribe<'_> {
     }
 }
 
+/// Every type of event that this plane's log holds, in the order of the alphabet.
+pub const TYPES: [&str; 22] = [
+    "attestation.created",
+    "attestation.ended",
+    "audit.exported",
+    "eligibility.decided",
+    "grant.ended",
+    "grants.ended",
+    "key.created",
+    "manifest",
+    "member.erased",
+    "member.reinstated",
+    "member.suspended",
+    "policy.adopted",
+    "redaction.confirmed",
+    "redaction.requested",
+    "sso.login",
+    "sso.logout",
+    "sso.refused",
+    "token.issued",
+    "verification.decided",
+    "verification.started",
+    "verification.vouched",
+    "webhook.ignored",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

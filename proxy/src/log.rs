@@ -264,6 +264,15 @@ fn draw(key: &hmac::Key, label: &[u8], n: u64) -> [u8; 32] {
     out
 }
 
+/// Every type of event that this plane's log holds, in the order of the alphabet.
+pub const TYPES: [&str; 5] = [
+    "audit.exported",
+    "request.intent",
+    "request.outcome",
+    "request.refused",
+    "requests.turned_away",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

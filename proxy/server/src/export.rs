@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bauta_attestation::{
     Plane as IdentityPlane,
     log::exported,
@@ -19,7 +19,7 @@ use bauta_audit::{
         Disclosure, Durability, Filter, Plane, Profile, Request, Summary, Window, measure,
         open_kept, write,
     },
-    note::Signer,
+    note::{Checkpoint, Signer},
     store::LogStore,
 };
 use bauta_proxy::{Gateway, ports::GatewayBook};
@@ -59,17 +59,60 @@ impl Whole {
     }
 
     fn request(&self, plane: Plane, signer: &Signer) -> anyhow::Result<Request> {
-        let open = |text: &String| open_kept(text, signer.verifier());
-        let previous = self.previous.as_ref().map(open).transpose();
+        let previous = self.previous.as_ref().map(|text| kept(text, signer));
         Ok(Request {
             plane,
             window: self.window.clone(),
             filter: self.filter.clone(),
             profile: self.profile,
             durability: self.durability,
-            previous: previous.context("what was kept was not signed by this log's key")?,
+            previous: previous.transpose()?,
         })
     }
+}
+
+/// Every type of event that `plane`'s log holds.
+#[must_use]
+pub const fn types(plane: Plane) -> &'static [&'static str] {
+    match plane {
+        Plane::Identity => bauta_attestation::log::TYPES.as_slice(),
+        Plane::Gateway => bauta_proxy::log::TYPES.as_slice(),
+        _ => &[],
+    }
+}
+
+/// The checkpoint in what was kept of this log.
+fn kept(text: &str, signer: &Signer) -> anyhow::Result<Checkpoint> {
+    let ours = signer.verifier();
+    open_kept(text, ours).map_err(|cause| {
+        let (then, now) = (named(text), ours.name());
+        match then {
+            Some(then) if then != now => anyhow!(
+                "the log was named {then} when that was made, and the configuration now names it \
+                 {now}: it is another plane's, or {} was changed. A log goes on only under the name \
+                 it had",
+                if now.ends_with("/log/gateway") {
+                    "server.gateway_url"
+                } else {
+                    "server.public_url"
+                }
+            ),
+            _ => anyhow::Error::new(cause).context(
+                "what was kept was not signed by this log's key: it is of another server, or the \
+                 key was changed",
+            ),
+        }
+    })
+}
+
+/// What a kept export or checkpoint calls its log. Nothing of it is believed yet.
+fn named(text: &str) -> Option<String> {
+    if !text.starts_with('{') {
+        return text.lines().next().map(str::to_owned);
+    }
+    let header: serde_json::Value = serde_json::from_str(text).ok()?;
+    let (name, _) = header.get("key")?.as_str()?.split_once('+')?;
+    Some(name.to_owned())
 }
 
 /// Exports the identity log to `file`.
@@ -247,6 +290,27 @@ fn everything() -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_was_renamed_is_told_from_a_forged_one() {
+        let signer = |name: &str, seed| Signer::new(name, &[seed; 32]).unwrap();
+        let root = bauta_audit::tree::Hash([7; 32]);
+        let old = signer("old.example/log/gateway", 1);
+        let new = signer("new.example/log/gateway", 1);
+        let other = signer("new.example/log/gateway", 2);
+        let note = old.checkpoint(3, &root);
+        let header = format!("{{\"key\":\"{}\"}}", old.vkey());
+
+        for text in [&note, &header] {
+            let told = kept(text, &new).unwrap_err().to_string();
+            assert!(told.contains("was named old.example/log/gateway"), "{told}");
+            assert!(told.contains("names it new.example/log/gateway"), "{told}");
+            assert!(told.contains("server.gateway_url"), "{told}");
+        }
+        let forged = kept(&other.checkpoint(3, &root), &new).unwrap_err();
+        assert!(forged.to_string().contains("not signed by this log's key"));
+        assert_eq!(kept(&note, &old).unwrap().size, 3);
+    }
 
     #[test]
     fn everything_is_a_window() {

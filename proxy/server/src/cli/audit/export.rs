@@ -1,6 +1,7 @@
 //! `bauta audit export`: from the server's own files, whether it runs or not.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,9 +12,9 @@ use bauta_token::ambient::Clock;
 
 use crate::{
     ambient::SystemClock,
-    cli::{ConfigFile, Exit, Failure, print, serve::base},
-    config::{AuditDurability, Config},
-    export::{Whole, from_files},
+    cli::{ConfigFile, Exit, Failure, init::private_folder, print, serve::base},
+    config::{AuditDurability, Config, nearest},
+    export::{Whole, from_files, types},
 };
 
 /// Write a plane's log as a bundle that proves its own completeness
@@ -52,9 +53,12 @@ pub(crate) struct Export {
     /// An earlier export or checkpoint that this one is proved to continue
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
-    /// Where to write
+    /// Where to write; folders that are not there are made
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) async fn run(command: Export) -> Result<Exit, Failure> {
@@ -68,6 +72,11 @@ pub(crate) async fn run(command: Export) -> Result<Exit, Failure> {
         return Err(Failure::usage(
             "the configuration names no database; write storage.identity or storage.gateway",
         ));
+    }
+    known_types(&command.types, &files)?;
+    for (_, file) in &files {
+        // Before anything is on record: an export that is refused leaves nothing in the log.
+        clear(file, command.force)?;
     }
     for (plane, file) in files {
         let (summary, key) =
@@ -85,6 +94,45 @@ pub(crate) async fn run(command: Export) -> Result<Exit, Failure> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Refuses a type that no event of these logs has: an export of nothing would look like an answer.
+fn known_types(asked: &[String], files: &[(Plane, PathBuf)]) -> Result<(), Failure> {
+    let known: BTreeSet<&str> = files
+        .iter()
+        .flat_map(|(plane, _)| types(*plane))
+        .copied()
+        .collect();
+    let Some(unknown) = asked.iter().find(|it| !known.contains(it.as_str())) else {
+        return Ok(());
+    };
+    let meant = nearest::meant(unknown, known.iter().copied());
+    let known: Vec<_> = known.into_iter().collect();
+    Err(Failure::usage(format!(
+        "no event is of type \"{unknown}\"{meant}; there are {}",
+        known.join(", ")
+    )))
+}
+
+/// A place for `file`: its folder is there, and it is not, unless it may be written over.
+fn clear(file: &Path, force: bool) -> Result<(), Failure> {
+    if file.is_dir() {
+        return Err(Failure::usage(format!(
+            "{} is a folder; with --plane, --out names a file in it",
+            file.display()
+        )));
+    }
+    if !force && file.exists() {
+        return Err(Failure::usage(format!(
+            "{} is there already and was left as it is; name another, or add --force to write over \
+             it",
+            file.display()
+        )));
+    }
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Ok(private_folder(folder)?),
+        _ => Ok(()),
+    }
 }
 
 /// The planes whose databases are of this configuration.
@@ -153,5 +201,41 @@ fn instant(text: &str) -> String {
         10 => format!("{text}T00:00:00.000Z"),
         20 => text.replacen('Z', ".000Z", 1),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_no_event_has_is_refused_with_the_one_that_was_meant() {
+        let both = [
+            (Plane::Identity, PathBuf::new()),
+            (Plane::Gateway, PathBuf::new()),
+        ];
+        let asked = |text: &str| known_types(&[text.to_owned()], &both);
+
+        assert!(asked("sso.login").is_ok());
+        assert!(asked("request.intent").is_ok());
+        let refused = asked("sso.loginn").unwrap_err().sentence;
+        assert!(refused.contains("did you mean \"sso.login\"?"), "{refused}");
+        let other = known_types(&["sso.login".to_owned()], &both[1..]);
+        assert!(other.is_err(), "the other log has none of these");
+    }
+
+    #[test]
+    fn an_export_makes_its_folder_and_writes_over_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/deep/identity.jsonl");
+
+        clear(&file, false).unwrap();
+        std::fs::write(&file, "kept").unwrap();
+
+        let refused = clear(&file, false).unwrap_err().sentence;
+        assert!(refused.contains("--force"), "{refused}");
+        assert!(clear(&file, true).is_ok());
+        assert!(clear(folder.path(), true).is_err());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "kept");
     }
 }

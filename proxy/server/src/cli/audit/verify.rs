@@ -34,7 +34,10 @@ pub(crate) fn run(command: &Verify) -> Result<Exit, Failure> {
     let key = match &command.key {
         None => None,
         Some(text) => Some(Verifier::parse(text).map_err(|cause| {
-            Failure::usage(format!("--key is not a verification key: {cause}"))
+            Failure::usage(format!(
+                "--key is refused: {cause}. Was it copied whole, and is it in quotes? It is a name, \
+                 eight digits of a checksum and a key, with a + between them"
+            ))
         })?),
     };
     let previous =
@@ -77,4 +80,25 @@ pub(crate) fn run(command: &Verify) -> Result<Exit, Failure> {
 fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
     let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(BufReader::new(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_lost_a_letter_asks_whether_it_is_whole() {
+        let key =
+            "ai.example.com/log/identity+00000000+AYzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzM";
+        let command = Verify {
+            file: PathBuf::from("never-opened"),
+            key: Some(key.to_owned()),
+            previous: None,
+            json: false,
+        };
+
+        let refused = run(&command).unwrap_err().sentence;
+
+        assert!(refused.contains("copied whole"), "{refused}");
+    }
 }
