@@ -93,6 +93,7 @@ struct Teller<'a> {
     style: Style,
     step: usize,
     told: BTreeMap<&'static str, u64>,
+    shuffle_told: bool,
 }
 
 impl<'a> Teller<'a> {
@@ -102,6 +103,7 @@ impl<'a> Teller<'a> {
             style: Style::of_stdout(),
             step: 0,
             told: BTreeMap::new(),
+            shuffle_told: false,
         }
     }
 
@@ -127,9 +129,15 @@ impl<'a> Teller<'a> {
         for (name, log) in [("identity", plane.log()), ("gateway", gateway.log())] {
             let from = self.told.get(name).copied().unwrap_or(0);
             let size = log.head().await?.size;
-            for leaf in log.leaves(from..size).await? {
-                let event = leaf.event.context("an event is gone")?;
-                self.fact("stored", &format!("{name:<8}  {}", shortened(&event)));
+            let leaves = log.leaves(from..size).await?.into_iter();
+            let events = leaves.map(|leaf| leaf.event.context("an event is gone"));
+            let events = by_time(events.collect::<anyhow::Result<_>>()?);
+            for event in &events {
+                self.fact("stored", &format!("{name:<8}  {}", shortened(event)));
+            }
+            if name == "gateway" && events.len() > 1 && !self.shuffle_told {
+                self.shuffle_told = true;
+                self.fact("order", SHUFFLED);
             }
             self.told.insert(name, size);
         }
@@ -349,6 +357,19 @@ fn planes(stage: &Stage) -> anyhow::Result<(&bauta_attestation::Plane, &bauta_pr
     Ok((plane, gateway))
 }
 
+/// Events in the order they happened in; of one instant, in the order of their types, which has an
+/// intent before its outcome.
+fn by_time(mut events: Vec<String>) -> Vec<String> {
+    events.sort_by_cached_key(|event| {
+        let event: Value = serde_json::from_str(event).unwrap_or_default();
+        let text = |name| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        (text("at"), text("type"))
+    });
+    events
+}
+
+const SHUFFLED: &str = "shown by time; in the gateway log the leaves of a batch are shuffled on purpose, so that the tree says nothing about when";
+
 /// An event without what only machines read.
 fn shortened(event: &str) -> String {
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(event) else {
@@ -389,4 +410,21 @@ struct Planted {
     device: &'static str,
     /// In the prompt itself.
     words: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_is_shown_before_its_outcome() {
+        let event = |at: &str, kind: &str| json!({ "at": at, "type": kind }).to_string();
+        let early = event("2026-11-20T10:00:00.000Z", "request.outcome");
+        let intent = event("2026-11-20T10:00:00.100Z", "request.intent");
+        let outcome = event("2026-11-20T10:00:00.100Z", "request.outcome");
+
+        let shown = by_time(vec![outcome.clone(), intent.clone(), early.clone()]);
+
+        assert_eq!(shown, [early, intent, outcome]);
+    }
 }
