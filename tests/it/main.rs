@@ -7,6 +7,7 @@ mod commands;
 mod idp;
 mod journey;
 mod kill;
+mod newcomer;
 mod pages;
 mod schema;
 mod sdk;
