@@ -121,6 +121,9 @@ pub fn read(call: Call, body: Bytes) -> Result<Asked, ReadError> {
         .ok_or(ReadError::NoModel)
         .and_then(model)?;
     let stream = value(Field::Stream).map_or(Ok(false), switch)?;
+    if value(Field::Background).is_some_and(|text| text != b"false" && text != b"null") {
+        return Err(ReadError::Background);
+    }
     let number = |field: Field| value(field).map_or(Ok(None), |text| count(field.name(), text));
     let (tokens, completion, output) = (
         number(Field::MaxTokens)?,
@@ -326,6 +329,9 @@ pub enum ReadError {
     /// A model beside the one in the path.
     #[error("body names another model than the path")]
     OtherModel,
+    /// An answer that is worked out after the request is over, where nobody counts it.
+    #[error("an answer in the background")]
+    Background,
     /// A number that parsers read differently, or not at all.
     #[error("body has a number out of range")]
     Number,
@@ -392,6 +398,10 @@ impl ReadError {
             }
             Self::Number => "The body has a number that is out of range.",
             Self::NoModel => "The body names no model.",
+            Self::Background => {
+                "An answer in the background is neither counted nor fetched here. Ask without \
+                 `background`."
+            }
             Self::OtherModel => "The body names another model than the path. Name it once.",
             Self::Type("model") => "`model` must be the name of a model.",
             Self::Type("stream") => "`stream` must be true or false.",

@@ -18,6 +18,7 @@ pub(crate) enum Field {
     PromptCacheKey,
     ClientMetadata,
     Tags,
+    Background,
 }
 
 impl Field {
@@ -36,6 +37,7 @@ impl Field {
             Self::PromptCacheKey => "prompt_cache_key",
             Self::ClientMetadata => "client_metadata",
             Self::Tags => "tags",
+            Self::Background => "background",
         }
     }
 
@@ -52,10 +54,11 @@ impl Field {
         Self::PromptCacheKey,
         Self::ClientMetadata,
         Self::Tags,
+        Self::Background,
     ];
 }
 
-const COUNT: usize = 12;
+const COUNT: usize = 13;
 
 /// What a key of the outermost object is.
 pub(super) enum Kind {

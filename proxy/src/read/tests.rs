@@ -304,6 +304,20 @@ fn more_keys_than_can_be_kept_are_refused() {
 }
 
 #[test]
+fn bud_07_an_answer_in_the_background_is_refused_since_nobody_would_count_it() {
+    for refused in ["true", "1", "\"false\"", "{}"] {
+        let body = format!("{{\"model\":\"gpt\",\"background\":{refused}}}");
+        assert!(matches!(ask(&body), Err(ReadError::Background)), "{body}");
+    }
+    for taken in ["false", "null"] {
+        let body = format!("{{\"model\":\"gpt\",\"background\":{taken}}}");
+        assert!(ask(&body).is_ok(), "{body}");
+    }
+    let twin = "{\"model\":\"gpt\",\"Background\":true}";
+    assert!(matches!(ask(twin), Err(ReadError::Twin(_))));
+}
+
+#[test]
 fn a_body_of_text_is_self_contained_and_one_that_points_outside_is_not() {
     for text in [
         r#"{"model":"a","messages":[{"role":"user","content":[{"type":"text","text":"x"}]}]}"#,
