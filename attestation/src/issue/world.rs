@@ -34,7 +34,7 @@ use crate::{
     ports::{
         AttestationId, Event, Lookup, MemberId, Rights, Role,
         memory::Memory,
-        people::{NewAttestation, People, SignIn, TagRow, Vouch},
+        people::{MeetingCode, NewAttestation, People, SignIn, TagRow, Vouch},
     },
     router,
 };
@@ -174,6 +174,13 @@ impl World {
 
     pub(crate) async fn verify(&self, member: MemberId) {
         let now = self.plane.clock.now();
+        let code = Lookup(bytes(&*self.plane.randomness));
+        let shown = MeetingCode {
+            member,
+            code,
+            expires_at: now.plus_seconds(1),
+        };
+        self.store.show_code(&shown).await.unwrap();
         for officer in [9, 8] {
             let officer = MemberId([officer; 16]);
             let session = Lookup(bytes(&*self.plane.randomness));
@@ -182,6 +189,7 @@ impl World {
             let vouch = Vouch {
                 member,
                 officer,
+                code,
                 now,
                 since: UnixMillis(0),
                 grant: self.attestation(member),

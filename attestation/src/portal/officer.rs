@@ -69,7 +69,7 @@ pub(super) async fn vouch(
     if !agreed || form.find("seen") != Some("yes") {
         return ask(&plane, config, &code, Some(UNSEEN));
     }
-    match plane.vouch(&officer, member).await {
+    match plane.vouch(&officer, member, &code).await {
         Ok(word) => told(&plane, config, word),
         Err(error) => unavailable(&error),
     }

@@ -675,6 +675,7 @@ fn vouch(officer: u8, of: u8, now: UnixMillis) -> Vouch {
     Vouch {
         member: member(of),
         officer: member(officer),
+        code: key(62),
         now,
         since: now.plus_seconds(-1_000),
         grant: attestation(officer, of),
@@ -704,6 +705,7 @@ async fn the_word_of_who_is_no_officer_any_more_does_not_count<S: Store>(store: 
     for n in 1..7 {
         promote(&*store, n, (2..6).contains(&n)).await;
     }
+    store.show_code(&shown(1, 62)).await.unwrap();
     let says = async |officer, of| store.vouch(&vouch(officer, of, NOW)).await.unwrap();
     assert_eq!(says(6, 1).await, Vouched::NoOfficer);
 
@@ -743,6 +745,10 @@ async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
         promote(&*store, n, true).await;
     }
 
+    let unmet = store.vouch(&vouch(2, 1, NOW)).await.unwrap();
+    assert_eq!(unmet, Vouched::NoMember, "no code is shown");
+    store.show_code(&shown(1, 62)).await.unwrap();
+
     let first = store.vouch(&vouch(2, 1, NOW)).await.unwrap();
     let again = store.vouch(&vouch(2, 1, NOW)).await.unwrap();
     let own = store.vouch(&vouch(1, 1, NOW)).await.unwrap();
@@ -761,6 +767,9 @@ async fn two_officers_attest_and_one_does_not<S: Store>(store: Arc<S>) {
     );
     assert_eq!((standing.attestation, standing.vouched), (None, 1));
     assert_eq!(second, Vouched::Granted);
+    // The same click twice: the meeting led to an attestation, and counts for no other.
+    let twice = store.vouch(&vouch(3, 1, NOW)).await.unwrap();
+    assert_eq!(twice, Vouched::NoMember);
     let standing = store.standing(member(1)).await.unwrap().unwrap();
     assert_eq!(
         (standing.attestation, standing.vouched),
@@ -781,6 +790,7 @@ async fn a_word_that_is_too_old_does_not_count<S: Store>(store: Arc<S>) {
         join(&*store, n).await;
         promote(&*store, n, true).await;
     }
+    store.show_code(&shown(1, 62)).await.unwrap();
     store.vouch(&vouch(2, 1, NOW)).await.unwrap();
 
     let later = store
@@ -1086,6 +1096,7 @@ async fn a_word_that_lapsed_is_not_shown_as_one<S: Store>(store: Arc<S>) {
         join(&*store, n).await;
     }
     promote(&*store, 2, true).await;
+    store.show_code(&shown(1, 62)).await.unwrap();
     store.vouch(&vouch(2, 1, NOW)).await.unwrap();
     let vouched = async || {
         let standing = store.standing(member(1)).await.unwrap();

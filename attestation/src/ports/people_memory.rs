@@ -633,6 +633,10 @@ impl PeopleState {
         if !self.is_officer(vouch.officer) {
             return Vouched::NoOfficer;
         }
+        let shown = |kept: &MeetingCode| kept.code == vouch.code && kept.expires_at > vouch.now;
+        if !self.codes.get(&vouch.member).is_some_and(shown) {
+            return Vouched::NoMember;
+        }
         self.vouchings
             .retain(|(who, _), at| *who != vouch.member || *at > vouch.since);
         if self.vouchings.contains_key(&(vouch.member, vouch.officer)) {

@@ -100,15 +100,16 @@ impl Plane {
             .lookup("bauta/meeting-code/v1", &[code.as_bytes()])
     }
 
-    /// Takes the word of `officer` for `member`.
+    /// Takes the word of `officer` for `member`, who shows `code`.
     ///
     /// # Errors
     ///
     /// [`VerifyError`] when it could not be written.
-    pub async fn vouch(
+    pub(crate) async fn vouch(
         &self,
         officer: &SignedInMember,
         member: MemberId,
+        code: &UserCode,
     ) -> Result<Word, VerifyError> {
         let Some(config) = &self.officer else {
             return Ok(Word::Refused);
@@ -125,6 +126,7 @@ impl Plane {
         let vouch = Vouch {
             member,
             officer: officer.member,
+            code: self.meeting(code),
             now,
             since: now.plus_seconds(config.second_within.as_seconds().saturating_neg()),
             grant: attested.grant,

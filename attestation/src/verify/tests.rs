@@ -821,10 +821,14 @@ async fn gat_07_what_officers_do_not_attest_ends_what_the_vendor_had_opened() {
     desk.takes_a_token().await;
     let plane = &desk.world.plane;
 
+    let code = plane.meeting_code(desk.ada.id).await.unwrap().unwrap();
     for word in [Word::First, Word::Granted] {
         assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 1);
-        let officer = officer(desk.world.officer().await, &[Role::Officer]);
-        assert_eq!(plane.vouch(&officer, desk.ada.id).await.unwrap(), word);
+        let by = desk.world.officer().await;
+        desk.world.verify(by).await;
+        let officer = officer(by, &[Role::Officer]);
+        let said = plane.vouch(&officer, desk.ada.id, &code).await.unwrap();
+        assert_eq!(said, word);
     }
 
     assert_eq!(plane.grants(desk.ada.id).await.unwrap().len(), 0);
@@ -1099,9 +1103,10 @@ async fn two_officers_verify_and_neither_may_be_the_member() {
     .await;
     let plane = &desk.world.plane;
     let (one, two) = (desk.world.officer().await, desk.world.officer().await);
+    let code = plane.meeting_code(desk.ada.id).await.unwrap().unwrap();
     let says = async |who: MemberId, roles: &[Role]| {
         plane
-            .vouch(&officer(who, roles), desk.ada.id)
+            .vouch(&officer(who, roles), desk.ada.id, &code)
             .await
             .unwrap()
     };

@@ -134,6 +134,9 @@ pub(super) async fn vouch(db: &mut Conn, vouch: &Vouch) -> sqlx::Result<Vouched>
         vouch.member.as_bytes().as_slice(),
         vouch.officer.as_bytes().as_slice(),
     );
+    if !meeting::stands(db, member, vouch.code, vouch.now).await? {
+        return Ok(Vouched::NoMember);
+    }
     let since = vouch.since.0;
     query!(
         "DELETE FROM vouching

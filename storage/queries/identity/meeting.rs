@@ -1,9 +1,10 @@
 //! Codes that members show to officers in person.
 
 use bauta_attestation::ports::{
-    MemberId,
+    Lookup, MemberId,
     people::{Meeting, MeetingCode, MemberState, Met},
 };
+use bauta_token::units::UnixMillis;
 use sqlx::{query, query_scalar};
 
 use super::{by_id, bytes};
@@ -70,6 +71,27 @@ pub(super) async fn meet(db: &mut Conn, meeting: &Meeting) -> sqlx::Result<Met> 
     .execute(db)
     .await?;
     Ok(Met::Unknown)
+}
+
+/// Whether `member` shows this code now.
+pub(super) async fn stands(
+    db: &mut Conn,
+    member: &[u8],
+    code: Lookup,
+    now: UnixMillis,
+) -> sqlx::Result<bool> {
+    let (code, now) = (code.0.as_slice(), now.0);
+    let n = query_scalar!(
+        r#"SELECT count(*) AS "n!: i64"
+           FROM meeting_code
+           WHERE member = $1 AND code = $2 AND expires_at > $3"#,
+        member,
+        code,
+        now
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(n > 0)
 }
 
 /// The member is verified: nobody need meet it any more.

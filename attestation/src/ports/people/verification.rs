@@ -291,6 +291,9 @@ pub struct Vouch {
     pub member: MemberId,
     /// By whom.
     pub officer: MemberId,
+    /// The code that the member shows: it has to stand when the word is written, or one meeting
+    /// would count again after it had led to an attestation.
+    pub code: Lookup,
     /// When.
     pub now: UnixMillis,
     /// A first approval older than this no longer counts.
