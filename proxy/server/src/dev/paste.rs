@@ -43,7 +43,7 @@ pub fn write(file: &Path, url: &str, token: &str) -> anyhow::Result<()> {
         .with_context(|| cannot(file))
 }
 
-/// The token in `file`, as [`write`] left it.
+/// The token in `file`, as [`write()`] left it.
 #[must_use]
 pub fn token(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
