@@ -7,10 +7,8 @@ mod vendor;
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    net::TcpListener,
     os::unix::fs::symlink,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -21,6 +19,8 @@ use bauta_token::ambient::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+
+use crate::server::free;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certified_provider_signs_people_in_with_rs256_and_its_groups_open_scopes() {
@@ -154,7 +154,7 @@ struct Office {
 
 impl Office {
     async fn open(alg: &str) -> Self {
-        let port = free();
+        let port = free().port();
         let issuer = format!("http://127.0.0.1:{port}");
         let world = World::with(Backend::Sqlite, |setting| {
             setting.edit = Box::new(move |text| with_issuer(&text, &issuer));
@@ -327,18 +327,4 @@ async fn events(world: &World, kind: &str) -> Vec<Value> {
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found)
-}
-
-/// A port that no other test takes: below those that are given out, and different for each process.
-fn free() -> u16 {
-    // No two tests of this process, nor two processes, look at the same ports in the same order.
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let own = std::process::id().wrapping_mul(97);
-    loop {
-        let turn = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(13);
-        let port = 20_000 + u16::try_from(own.wrapping_add(turn) % 10_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

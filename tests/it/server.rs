@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -81,12 +82,20 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A port that was free a moment ago.
+/// An address that no other test takes: its port is below those that are given out, which any
+/// connection may have as its own end, and different for each process.
 pub(crate) fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    // No two tests of this process, nor two processes, look at the same ports in the same order.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(97);
+    loop {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(13);
+        let port = 20_000 + u16::try_from(own.wrapping_add(turn) % 10_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// `./tests/run` builds it; so does `cargo build -p bauta`.
