@@ -337,7 +337,7 @@ impl Kit {
     }
 
     /// The rows of the journal, once `n` of them are closed.
-    pub(crate) async fn closed(&self, n: usize) -> Vec<Row> {
+    pub(crate) async fn closed(&self, n: usize) -> Vec<Row<'static>> {
         loop {
             let rows = self.book.rows();
             if rows.iter().filter(|row| row.ended.is_some()).count() >= n {
@@ -350,7 +350,7 @@ impl Kit {
     pub(crate) async fn outcome(&self) -> String {
         let rows = self.closed(1).await;
         assert_eq!(rows.len(), 1);
-        rows[0].ended.as_ref().unwrap().outcome.clone()
+        rows[0].ended.as_ref().unwrap().outcome.to_string()
     }
 }
 

@@ -5,6 +5,8 @@
 //! whom a request was made. An intent and an outcome are two events; so is a refusal, and so are
 //! all the requests of a minute that were turned away for one reason.
 
+use std::borrow::Cow;
+
 use bauta_audit::{
     canonical::{self, CanonicalError, Object},
     export::Disclosure,
@@ -18,48 +20,48 @@ use serde_json::{Map, Value, json};
 
 use crate::ports::{Outcome, RequestId, Tokens};
 
-/// A row of the journal, as far as the log tells of it.
+/// A row of the journal, as far as the log tells of it. Who has the texts keeps them.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "one field a column")]
-pub struct Row {
+pub struct Row<'t> {
     /// Names the request.
     pub id: RequestId,
     /// The grant's pseudonym.
-    pub grant: String,
+    pub grant: Cow<'t, str>,
     /// The scope.
-    pub scope: String,
+    pub scope: Cow<'t, str>,
     /// The wire format.
-    pub dialect: String,
+    pub dialect: Cow<'t, str>,
     /// Our route.
-    pub route: String,
+    pub route: Cow<'t, str>,
     /// The model asked for.
-    pub model: String,
+    pub model: Cow<'t, str>,
     /// What opened it.
-    pub gate: Option<String>,
+    pub gate: Option<Cow<'t, str>>,
     /// `upstream/model`, separated by blanks.
-    pub targets: String,
+    pub targets: Cow<'t, str>,
     /// When it came.
     pub started_at: UnixMillis,
     /// Micro-dollars set aside.
     pub held: i64,
     /// How it ended, if it did.
-    pub ended: Option<Ended>,
+    pub ended: Option<Ended<'t>>,
 }
 
 /// The part of a row that its end writes.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "one field a column")]
-pub struct Ended {
+pub struct Ended<'t> {
     /// How.
-    pub outcome: String,
+    pub outcome: Cow<'t, str>,
     /// Why it was refused.
-    pub reason: Option<String>,
+    pub reason: Option<Cow<'t, str>>,
     /// The HTTP status sent.
     pub status: Option<i64>,
     /// Who answered.
-    pub upstream: Option<String>,
+    pub upstream: Option<Cow<'t, str>>,
     /// Which model answered.
-    pub served_model: Option<String>,
+    pub served_model: Option<Cow<'t, str>>,
     /// What was counted.
     pub tokens: Option<Tokens>,
     /// Micro-dollars.
@@ -118,7 +120,7 @@ impl Batch {
     /// # Errors
     ///
     /// When the row has no canonical text.
-    pub fn intent(&mut self, row: &Row) -> Result<(), CanonicalError> {
+    pub fn intent(&mut self, row: &Row<'_>) -> Result<(), CanonicalError> {
         let mut event = Object::default();
         event
             .text("at", &row.started_at.to_string())
@@ -140,7 +142,7 @@ impl Batch {
     /// # Errors
     ///
     /// When the row has no canonical text.
-    pub fn outcome(&mut self, row: &Row) -> Result<(), CanonicalError> {
+    pub fn outcome(&mut self, row: &Row<'_>) -> Result<(), CanonicalError> {
         let Some(ended) = &row.ended else {
             return Ok(());
         };
@@ -224,7 +226,7 @@ impl Batch {
         leaves
     }
 
-    fn refused(&mut self, row: &Row, ended: &Ended) -> Result<(), CanonicalError> {
+    fn refused(&mut self, row: &Row<'_>, ended: &Ended<'_>) -> Result<(), CanonicalError> {
         let mut event = Object::default();
         event
             .text("at", &ended.at.to_string())
@@ -330,18 +332,18 @@ mod tests {
         assert_ne!(events(&one), sorted);
     }
 
-    fn row() -> Row {
+    fn row() -> Row<'static> {
         let mut id = [0; 16];
         id[15] = 1;
         Row {
             id: RequestId::from_bytes(id),
-            grant: "bp1_x".to_owned(),
-            scope: "frontier".to_owned(),
-            dialect: "anthropic".to_owned(),
-            route: "messages".to_owned(),
-            model: "claude-opus".to_owned(),
-            gate: Some("frontier-gate@2026-11-01".to_owned()),
-            targets: "anthropic/claude-opus-4-7 local/qwen3".to_owned(),
+            grant: "bp1_x".into(),
+            scope: "frontier".into(),
+            dialect: "anthropic".into(),
+            route: "messages".into(),
+            model: "claude-opus".into(),
+            gate: Some("frontier-gate@2026-11-01".into()),
+            targets: "anthropic/claude-opus-4-7 local/qwen3".into(),
             started_at: UnixMillis(1_763_632_800_000),
             held: 42,
             ended: None,

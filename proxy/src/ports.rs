@@ -53,8 +53,13 @@ pub trait Journal: Send + Sync {
         AtOnce::Waits(entry)
     }
 
-    /// Moves what was committed to where it is kept, if that is another place. To be called every
-    /// second or so.
+    /// Waits until so much waits to be sealed that it should not wait for its time. For ever, where
+    /// nothing is kept in memory until then.
+    async fn ripen(&self) {
+        std::future::pending().await
+    }
+
+    /// Moves what was committed to where it is kept, if that is another place.
     ///
     /// # Errors
     ///
@@ -97,8 +102,8 @@ pub trait Journal: Send + Sync {
     /// When storage does not answer.
     async fn turn_away(&self, counts: Arc<[TurnedAway]>) -> Result<(), StoreError>;
 
-    /// Moves at most [`SEAL_ROWS`] rows into the log in an order that `seed` decides, and signs a
-    /// checkpoint.
+    /// Moves rows into the log in an order that `seed` decides, and signs a checkpoint. Of rows
+    /// that have to be read for it, at most [`SEAL_ROWS`].
     ///
     /// # Errors
     ///

@@ -466,7 +466,7 @@ async fn a_providers_own_error_is_relayed_unmodified_and_costs_nothing() {
     );
     let ended = kit.closed(1).await.remove(0).ended.unwrap();
     assert_eq!(
-        (ended.outcome.as_str(), ended.charged),
+        (&*ended.outcome, ended.charged),
         ("upstream_error", Some(0))
     );
 }
@@ -492,7 +492,7 @@ async fn an_answer_of_known_length_is_complete_with_its_last_byte() {
 
     let ended = kit.closed(1).await.remove(0).ended.unwrap();
     assert_eq!(
-        (ended.outcome.as_str(), ended.charged),
+        (&*ended.outcome, ended.charged),
         ("completed", Some(550))
     );
 }
@@ -509,7 +509,7 @@ async fn a_providers_error_of_known_length_costs_nothing() {
     for row in kit.closed(2).await {
         let ended = row.ended.unwrap();
         assert_eq!(
-            (ended.outcome.as_str(), ended.charged),
+            (&*ended.outcome, ended.charged),
             ("upstream_error", Some(0))
         );
     }
@@ -526,7 +526,7 @@ async fn a_caller_who_leaves_in_a_providers_error_pays_nothing() {
 
     let ended = kit.closed(1).await.remove(0).ended.unwrap();
     assert_eq!(
-        (ended.outcome.as_str(), ended.charged),
+        (&*ended.outcome, ended.charged),
         ("upstream_error", Some(0))
     );
 }
@@ -833,7 +833,7 @@ async fn what_a_crash_leaves_open_is_closed_as_unknown_at_the_next_start() {
     let rows = kit.book.rows();
     let ended = rows[0].ended.as_ref().unwrap();
     assert_eq!(
-        (ended.outcome.as_str(), ended.charged),
+        (&*ended.outcome, ended.charged),
         ("unknown", Some(rows[0].held))
     );
 }

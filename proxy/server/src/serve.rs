@@ -76,10 +76,10 @@ pub struct Start<'a> {
 pub struct Pace {
     /// The gateway pulls the feed. A view older than five seconds denies.
     pub follow: Duration,
-    /// Entries move into the logs; at most a minute apart.
+    /// Entries move into the logs, if not sooner; at most a minute apart.
     pub seal: Duration,
-    /// What the journal committed lands in its tables.
-    pub land: Duration,
+    /// How many were turned away is written down.
+    pub count: Duration,
     /// Redactions are asked for and confirmed, and what is over is cleared away.
     pub tend: Duration,
 }
@@ -89,7 +89,7 @@ impl Default for Pace {
         Self {
             follow: Duration::from_millis(500),
             seal: Duration::from_secs(30),
-            land: Duration::from_secs(1),
+            count: Duration::from_secs(1),
             tend: Duration::from_secs(20),
         }
     }

@@ -46,7 +46,7 @@ struct State {
 }
 
 struct Kept {
-    row: Row,
+    row: Row<'static>,
     grant: Pseudonym,
     replica: ReplicaId,
     window: Option<UnixMillis>,
@@ -83,7 +83,7 @@ impl Memory {
 
     /// Every row of the journal, in the order of their ids.
     #[must_use]
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<Row<'static>> {
         self.state()
             .rows
             .values()
@@ -173,8 +173,8 @@ impl Journal for Memory {
             if ended.is_some_and(|ended| ended.outcome == Outcome::Refused.as_str()) {
                 continue;
             }
-            let model = models.entry(kept.row.model.clone()).or_default();
-            model.model.clone_from(&kept.row.model);
+            let model = models.entry(kept.row.model.to_string()).or_default();
+            model.model = kept.row.model.to_string();
             model.requests = model.requests.saturating_add(1);
             if let Some(ended) = ended {
                 model.add(ended);
@@ -359,18 +359,18 @@ impl State {
         self.rows.entry(refused.id).or_insert_with(|| Kept {
             row: Row {
                 id: refused.id,
-                grant: refused.grant.to_string(),
-                scope: refused.scope.to_string(),
-                dialect: refused.dialect.to_owned(),
-                route: refused.route.to_owned(),
-                model: refused.model.clone(),
+                grant: refused.grant.to_string().into(),
+                scope: refused.scope.to_string().into(),
+                dialect: refused.dialect.into(),
+                route: refused.route.into(),
+                model: refused.model.clone().into(),
                 gate: None,
-                targets: String::new(),
+                targets: "".into(),
                 started_at: refused.at,
                 held: 0,
                 ended: Some(Ended {
-                    outcome: Outcome::Refused.as_str().to_owned(),
-                    reason: Some(refused.reason.to_owned()),
+                    outcome: Outcome::Refused.as_str().into(),
+                    reason: Some(refused.reason.into()),
                     status: Some(i64::from(refused.status)),
                     upstream: None,
                     served_model: None,
@@ -445,7 +445,7 @@ impl State {
 }
 
 impl ModelUsage {
-    fn add(&mut self, ended: &Ended) {
+    fn add(&mut self, ended: &Ended<'_>) {
         let tokens = ended.tokens.unwrap_or_default();
         let sum = &mut self.tokens;
         sum.input = sum.input.saturating_add(tokens.input);
@@ -461,13 +461,13 @@ fn kept(intent: &Intent) -> Kept {
     Kept {
         row: Row {
             id: intent.id,
-            grant: intent.grant.to_string(),
-            scope: intent.scope.to_string(),
-            dialect: intent.dialect.to_owned(),
-            route: intent.route.to_owned(),
-            model: intent.model.clone(),
-            gate: intent.gate.as_ref().map(ToString::to_string),
-            targets: intent.targets.clone(),
+            grant: intent.grant.to_string().into(),
+            scope: intent.scope.to_string().into(),
+            dialect: intent.dialect.into(),
+            route: intent.route.into(),
+            model: intent.model.clone().into(),
+            gate: intent.gate.as_ref().map(|gate| gate.to_string().into()),
+            targets: intent.targets.clone().into(),
             started_at: intent.started_at,
             held: intent.held.get(),
             ended: None,
@@ -480,14 +480,14 @@ fn kept(intent: &Intent) -> Kept {
     }
 }
 
-fn ended(closing: &Closing, charged: MicroUsd) -> Ended {
+fn ended(closing: &Closing, charged: MicroUsd) -> Ended<'static> {
     let served = closing.served.as_ref();
     Ended {
-        outcome: closing.outcome.as_str().to_owned(),
+        outcome: closing.outcome.as_str().into(),
         reason: None,
         status: closing.status.map(i64::from),
-        upstream: served.map(|served| served.upstream.to_string()),
-        served_model: served.map(|served| served.model.clone()),
+        upstream: served.map(|served| served.upstream.to_string().into()),
+        served_model: served.map(|served| served.model.clone().into()),
         tokens: closing.tokens,
         charged: Some(charged.get()),
         at: closing.ended_at,

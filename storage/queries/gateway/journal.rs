@@ -101,7 +101,7 @@ impl Journal for GatewayStore {
                 Box::pin(async move {
                     log::lock(db).await?;
                     log::continues(db, before).await?;
-                    gateway_log::seal(db, &signer, &seed, now).await
+                    gateway_log::seal(db, &signer, &seed, now, &[]).await
                 })
             })
             .await?;

@@ -4,9 +4,10 @@
 //! statements; a request that asks a model needs two of them, and most of what a request cost was
 //! that. So a commit is one appended line (ADR 17): what is open and where each budget stands is
 //! judged in memory, by the one process that has the file, and the line is durable before anybody is
-//! answered. Once a second, and before anybody reads, what was committed lands in the tables: many
-//! requests in one transaction, which also says how far the spool was read (`user_version`). What a
-//! crash left in the spool lands when the file is opened again.
+//! answered. When the log is sealed, and before anybody reads, what was committed lands in the tables:
+//! many requests in one transaction, which also says how far the spool was read (`user_version`), and
+//! in a seal makes their leaves as well. What a crash left in the spool lands when the file is opened
+//! again.
 //!
 //! A write or a sync that fails stops the spool: nobody knows what is on the disk. It goes on in a
 //! new file once all that was judged is in the tables, and until then nothing is committed. What could
@@ -32,6 +33,7 @@ use bauta_proxy::{
     },
 };
 use bauta_token::{pseudonym::Pseudonym, units::UnixMillis};
+use tokio::sync::Notify;
 
 use self::{
     fact::Fact,
@@ -39,7 +41,7 @@ use self::{
     ledger::{Judged, Ledger},
     segment::Segment,
 };
-use crate::{Durability, GatewayStore, dialect};
+use crate::{Durability, GatewayStore, dialect, gateway_log, log};
 
 pub(crate) mod fact;
 pub(crate) mod landing;
@@ -54,6 +56,8 @@ pub struct SpooledStore {
     state: Mutex<State>,
     /// Held by whoever lands or changes the tables beside the spool.
     landing: tokio::sync::Mutex<()>,
+    /// Told when enough is pending.
+    ripe: Notify,
 }
 
 struct State {
@@ -69,6 +73,8 @@ struct State {
     broken: bool,
     /// Lines on their way to the file; kept for its room.
     lines: Vec<u8>,
+    /// Somebody was told that enough is pending.
+    ripe: bool,
 }
 
 impl SpooledStore {
@@ -94,8 +100,10 @@ impl SpooledStore {
                 number,
                 broken: false,
                 lines: Vec::new(),
+                ripe: false,
             }),
             landing: tokio::sync::Mutex::default(),
+            ripe: Notify::new(),
         })
     }
 
@@ -111,7 +119,12 @@ impl SpooledStore {
             return Err(StoreError::new("spool", "it has to land first"));
         }
         match state.write(batch) {
-            Ok(verdicts) => Ok((verdicts, Arc::clone(&state.segment))),
+            Ok(verdicts) => {
+                if state.pending.len() >= RIPE && !mem::replace(&mut state.ripe, true) {
+                    self.ripe.notify_one();
+                }
+                Ok((verdicts, Arc::clone(&state.segment)))
+            }
             Err(cause) => {
                 state.broken = true;
                 Err(StoreError::new("spool", cause))
@@ -133,6 +146,13 @@ impl SpooledStore {
 
     /// Moves what was judged into the tables. Nobody else may be landing.
     async fn land_now(&self) -> Result<(), StoreError> {
+        self.turn().await?;
+        self.finish().await
+    }
+
+    /// Puts what was judged on its way into the tables, if it was anything. Nobody else may be
+    /// landing.
+    async fn turn(&self) -> Result<(), StoreError> {
         self.finish().await?;
         let Some(next) = self.state().next() else {
             return Ok(());
@@ -144,7 +164,7 @@ impl SpooledStore {
             .map_err(|cause| StoreError::new("spool", cause))?
             .map_err(|cause| StoreError::new("spool", cause))?;
         self.state().turn_to(segment, next);
-        self.finish().await
+        Ok(())
     }
 
     /// Lands what is on the way, whoever put it there.
@@ -153,9 +173,41 @@ impl SpooledStore {
             return Ok(());
         };
         write(&self.store, Arc::clone(&landing)).await?;
-        self.state().landing = None;
-        self.clear(landing.through).await;
+        self.landed(landing.through).await;
         Ok(())
+    }
+
+    /// What was on the way is in the tables.
+    async fn landed(&self, through: u32) {
+        self.state().landing = None;
+        self.clear(through).await;
+    }
+
+    /// Lands and seals in one transaction: a row that is in the log when it comes into the tables
+    /// is not read and marked again.
+    async fn land_sealed(
+        &self,
+        landing: Arc<Landing>,
+        signer: Arc<Signer>,
+        seed: [u8; 32],
+        now: UnixMillis,
+    ) -> Result<Sealing, StoreError> {
+        let db = &self.store.db;
+        let (before, through) = (db.signed.last(), landing.through);
+        let sealing = db.write("seal", move |db| {
+            let (landing, signer) = (Arc::clone(&landing), Arc::clone(&signer));
+            Box::pin(async move {
+                log::lock(db).await?;
+                log::continues(db, before).await?;
+                let landed = dialect::land(db, &landing, true).await?;
+                let fresh = if landed { landing.untold() } else { Vec::new() };
+                gateway_log::seal(db, &signer, &seed, now, &fresh).await
+            })
+        });
+        let sealing = sealing.await?;
+        db.signed.remember(&sealing.head);
+        self.landed(through).await;
+        Ok(sealing)
     }
 
     /// Deletes the files that have landed. One that stays is deleted at the next start.
@@ -222,15 +274,16 @@ impl State {
         self.segment = Arc::new(segment);
         self.number = number;
         self.broken = false;
+        self.ripe = false;
     }
 }
 
 async fn write(store: &GatewayStore, landing: Arc<Landing>) -> Result<(), StoreError> {
     let landed = store.db.write("land", move |db| {
         let landing = Arc::clone(&landing);
-        Box::pin(async move { dialect::land(db, &landing).await })
+        Box::pin(async move { dialect::land(db, &landing, false).await })
     });
-    landed.await
+    landed.await.map(drop)
 }
 
 /// The ledger as the tables and the spool have it, with the spool landed; and the file to go on with.
@@ -335,6 +388,10 @@ impl Journal for SpooledStore {
         Ok(verdicts)
     }
 
+    async fn ripen(&self) {
+        self.ripe.notified().await;
+    }
+
     async fn land(&self) -> Result<(), StoreError> {
         let _alone = self.landing.lock().await;
         self.land_now().await
@@ -377,8 +434,13 @@ impl Journal for SpooledStore {
         seed: [u8; 32],
         now: UnixMillis,
     ) -> Result<Sealing, StoreError> {
-        self.land().await?;
-        self.store.seal(signer, seed, now).await
+        let _alone = self.landing.lock().await;
+        self.turn().await?;
+        let landing = self.state().landing.clone();
+        match landing {
+            Some(landing) => self.land_sealed(landing, signer, seed, now).await,
+            None => self.store.seal(signer, seed, now).await,
+        }
     }
 
     async fn disclose(
@@ -416,6 +478,10 @@ impl LogStore for SpooledStore {
         self.store.leaves(range).await
     }
 }
+
+/// So many pending are sealed at once: enough that an order is hidden among them and that a
+/// transaction costs each of them little, and little enough to keep in memory (3 MiB).
+const RIPE: usize = 4096;
 
 /// More than this wait for nobody to land them: a commit lands them itself first.
 const MOST_PENDING: usize = 50_000;

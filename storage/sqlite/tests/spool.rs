@@ -15,6 +15,10 @@ use std::{
     },
 };
 
+use bauta_audit::{
+    note::Signer,
+    store::{LogStore, StoredLeaf},
+};
 use bauta_proxy::ports::{
     AtOnce, Charge, Closing, Entry, Intent, Journal, Outcome, ReplicaId, Replicas, RequestId,
     Standing, Verdict, Window, conformance,
@@ -216,6 +220,80 @@ async fn whoever_lands_may_leave_at_any_moment() {
 }
 
 #[tokio::test]
+async fn a_seal_lands_what_it_puts_into_the_log() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30), begin(2, 40), close(1, 25)]).await;
+
+    assert_eq!(seal(&store).await, ["intent", "intent", "outcome"]);
+
+    commit(&store, [close(2, 40)]).await;
+    assert_eq!(seal(&store).await, ["outcome"], "its intent is a leaf");
+    assert_eq!(seal(&store).await, [""; 0]);
+    drop(store);
+    let again = place.open().await;
+    assert_eq!(seal(&again).await, [""; 0], "marked in the tables");
+    assert_eq!(again.standing().await, stands(0, 65));
+}
+
+#[tokio::test]
+async fn what_landed_for_a_reader_is_put_into_the_log_as_well() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    store.land().await.unwrap();
+    commit(&store, [close(1, 25), begin(2, 40), close(2, 40)]).await;
+
+    let told = seal(&store).await;
+
+    assert_eq!(told, ["intent", "intent", "outcome", "outcome"]);
+}
+
+#[tokio::test]
+async fn whoever_seals_may_leave_at_any_moment() {
+    for polls in 0..24 {
+        let place = Place::new();
+        let store = place.open().await;
+        commit(&store, [begin(1, 30), close(1, 25)]).await;
+        {
+            let mut sealing = std::pin::pin!(seal(&store));
+            for _ in 0..polls {
+                if futures_util::poll!(sealing.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        commit(&store, [begin(2, 40)]).await;
+
+        seal(&store).await;
+
+        let told = events(&store, 0).await;
+        assert_eq!(told, ["intent", "intent", "outcome"], "after {polls} polls");
+        assert_eq!(store.standing().await, stands(40, 25));
+    }
+}
+
+#[tokio::test]
+async fn enough_that_waits_to_be_sealed_says_so_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut ripe = std::pin::pin!(store.ripen());
+    for n in 0..2_047_u32 {
+        commit(&store, [numbered(n), ended(n)]).await;
+    }
+    assert!(futures_util::poll!(ripe.as_mut()).is_pending());
+
+    commit(&store, [numbered(9_999), ended(9_999)]).await;
+
+    ripe.await;
+    let mut again = std::pin::pin!(store.ripen());
+    commit(&store, [numbered(10_000)]).await;
+    assert!(futures_util::poll!(again.as_mut()).is_pending());
+    assert_eq!(seal(&store).await.len(), 4_097);
+}
+
+#[tokio::test]
 async fn sto_01_a_full_disk_stops_the_spool_until_all_has_landed() {
     let place = Place::new();
     let store = place.open().await;
@@ -298,6 +376,28 @@ async fn sto_01_a_batch_on_a_full_disk_is_judged_once() {
         [Verdict::OverBudget(_), Verdict::Closed]
     ));
     assert_eq!(store.standing().await, stands(0, 100));
+}
+
+/// Seals, and tells what was put into the log.
+async fn seal(store: &SpooledStore) -> Vec<String> {
+    let before = store.head().await.unwrap().size;
+    let signer = Arc::new(Signer::new("gateway.test/log", &[8; 32]).unwrap());
+    store.seal(signer, [5; 32], WINDOW).await.unwrap();
+    events(store, before).await
+}
+
+/// What the leaves from `from` on are about, sorted.
+async fn events(store: &SpooledStore, from: u64) -> Vec<String> {
+    let size = store.head().await.unwrap().size;
+    let leaves = store.leaves(from..size).await.unwrap();
+    let kind = |leaf: StoredLeaf| {
+        let event: serde_json::Value = serde_json::from_str(&leaf.event.unwrap()).unwrap();
+        let kind = event["type"].as_str().unwrap();
+        kind.trim_start_matches("request.").to_owned()
+    };
+    let mut kinds: Vec<String> = leaves.into_iter().map(kind).collect();
+    kinds.sort();
+    kinds
 }
 
 /// A folder with a database.
@@ -389,6 +489,29 @@ fn close(n: u8, charged: i64) -> Entry {
         charge: Charge::Amount(MicroUsd::new(charged).unwrap()),
         ended_at: UnixMillis(WINDOW.0 + 2),
     })
+}
+
+/// A request of its own for each number.
+fn numbered(n: u32) -> Entry {
+    let Entry::Begin(mut intent) = begin(0, 0) else {
+        unreachable!()
+    };
+    intent.id = id(n);
+    Entry::Begin(intent)
+}
+
+fn ended(n: u32) -> Entry {
+    let Entry::Close(mut closing) = close(0, 0) else {
+        unreachable!()
+    };
+    closing.id = id(n);
+    Entry::Close(closing)
+}
+
+fn id(n: u32) -> RequestId {
+    let mut bytes = [1; 16];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    RequestId::from_bytes(bytes)
 }
 
 fn grant() -> Pseudonym {

@@ -41,20 +41,25 @@ pub(super) fn start(
     }
     if let Some(gateway) = gateway {
         let (sealer, follower) = (Arc::clone(gateway), Arc::clone(gateway));
-        let lander = Arc::clone(gateway);
+        let counter = Arc::clone(gateway);
         tasks.spawn(every(
-            pace.land,
+            pace.count,
             stop.clone(),
-            "land the journal",
+            "count who was turned away",
             move || {
-                let gateway = Arc::clone(&lander);
-                async move { gateway.land().await }
+                let gateway = Arc::clone(&counter);
+                async move { gateway.count().await }
             },
         ));
-        tasks.spawn(every(
+        let ripe = Arc::clone(gateway);
+        tasks.spawn(often(
             pace.seal,
             stop.clone(),
             "seal the gateway log",
+            move || {
+                let gateway = Arc::clone(&ripe);
+                async move { gateway.ripen().await }
+            },
             move || {
                 let gateway = Arc::clone(&sealer);
                 async move { gateway.seal().await.map(drop) }
@@ -106,12 +111,30 @@ where
     F: Future<Output = Result<(), E>>,
     E: Error + 'static,
 {
+    often(period, stop, what, std::future::pending, work).await;
+}
+
+/// [`every`], and whenever `due` says that there is enough to do.
+async fn often<D, G, W, F, E>(
+    period: Duration,
+    stop: CancellationToken,
+    what: &'static str,
+    due: D,
+    work: W,
+) where
+    D: Fn() -> G,
+    G: Future<Output = ()>,
+    W: Fn() -> F,
+    F: Future<Output = Result<(), E>>,
+    E: Error + 'static,
+{
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
+            () = due() => {}
         }
         if let Err(error) = work().await {
             warn(&error, what);

@@ -17,13 +17,14 @@ use crate::{
     },
 };
 
-/// Writes `landing`, unless it is in the tables already.
-pub(crate) async fn land(db: &mut Conn, landing: &Landing) -> sqlx::Result<()> {
+/// Writes `landing`, unless it is in the tables already; says whether it did. The new rows are
+/// marked as in the log when `logged`, by whoever puts them there in the same transaction.
+pub(crate) async fn land(db: &mut Conn, landing: &Landing, logged: bool) -> sqlx::Result<bool> {
     if landed(db).await? >= landing.through {
-        return Ok(());
+        return Ok(false);
     }
     for rows in landing.rows.chunks(ROWS) {
-        insert(db, rows).await?;
+        insert(db, rows, logged).await?;
     }
     for end in &landing.ends {
         close(db, end).await?;
@@ -35,7 +36,7 @@ pub(crate) async fn land(db: &mut Conn, landing: &Landing) -> sqlx::Result<()> {
     // part of the transaction.
     let mark = format!("PRAGMA user_version = {}", landing.through);
     query(AssertSqlSafe(mark)).execute(db).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Fills `ledger` from the tables, and gives the number of the last file of the spool in them.
@@ -86,7 +87,7 @@ async fn landed(db: &mut Conn) -> sqlx::Result<u32> {
 }
 
 /// Built at run time, because its length is: every value is bound.
-async fn insert(db: &mut Conn, rows: &[Row]) -> sqlx::Result<()> {
+async fn insert(db: &mut Conn, rows: &[Row], logged: bool) -> sqlx::Result<()> {
     let mut text = QueryBuilder::<Db>::new(
         "INSERT INTO journal (id, replica, grant_sub, scope, dialect, route, model, gate, targets,
                               started_at, window_start, held, outcome, reason, status, upstream,
@@ -121,7 +122,7 @@ async fn insert(db: &mut Conn, rows: &[Row]) -> sqlx::Result<()> {
                 to.push_bind(0_i64)
                     .push_bind(turned.at.0)
                     .push_bind(true)
-                    .push_bind(false);
+                    .push_bind(logged);
                 return;
             }
         };
@@ -148,8 +149,8 @@ async fn insert(db: &mut Conn, rows: &[Row]) -> sqlx::Result<()> {
         }
         to.push_bind(end.map(|end| end.charged))
             .push_bind(end.map(|end| end.at.0))
-            .push_bind(false)
-            .push_bind(false);
+            .push_bind(logged)
+            .push_bind(logged && end.is_some());
     });
     text.push(" ON CONFLICT (id) DO NOTHING");
     text.build().execute(db).await?;

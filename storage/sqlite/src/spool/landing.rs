@@ -1,11 +1,17 @@
 //! Facts on their way into the tables: one row for a request that began and ended in between.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
+
+use bauta_proxy::{
+    log,
+    ports::{Outcome, RequestId, Tokens},
+};
 
 use super::{
     fact::{Begun, Closed, Fact, Turned},
     ledger::Sum,
 };
+use crate::gateway_log::Untold;
 
 /// What one transaction writes.
 #[derive(Default)]
@@ -55,5 +61,78 @@ impl Landing {
             }
         }
         landing
+    }
+}
+
+impl Landing {
+    /// What the log has to tell of the rows that are new.
+    pub(crate) fn untold(&self) -> Vec<Untold<'_>> {
+        self.rows.iter().map(untold).collect()
+    }
+}
+
+fn untold(row: &Row) -> Untold<'_> {
+    match row {
+        Row::Sent(begun, end) => Untold {
+            row: log::Row {
+                id: RequestId::from_bytes(begun.id.0),
+                grant: begun.grant.as_str().into(),
+                scope: begun.scope.as_str().into(),
+                dialect: (&*begun.dialect).into(),
+                route: (&*begun.route).into(),
+                model: begun.model.as_str().into(),
+                gate: begun.gate.as_deref().map(Cow::from),
+                targets: begun.targets.as_str().into(),
+                started_at: begun.at,
+                held: begun.held,
+                ended: end.as_ref().map(ended),
+            },
+            intent_logged: false,
+        },
+        Row::Refused(turned) => Untold {
+            row: log::Row {
+                id: RequestId::from_bytes(turned.id.0),
+                grant: turned.grant.as_str().into(),
+                scope: turned.scope.as_str().into(),
+                dialect: (&*turned.dialect).into(),
+                route: (&*turned.route).into(),
+                model: turned.model.as_str().into(),
+                gate: None,
+                targets: Cow::Borrowed(""),
+                started_at: turned.at,
+                held: 0,
+                ended: Some(log::Ended {
+                    outcome: Outcome::Refused.as_str().into(),
+                    reason: Some((&*turned.reason).into()),
+                    status: Some(turned.status),
+                    upstream: None,
+                    served_model: None,
+                    tokens: None,
+                    charged: Some(0),
+                    at: turned.at,
+                }),
+            },
+            // Nothing was to be sent.
+            intent_logged: true,
+        },
+    }
+}
+
+fn ended(end: &Closed) -> log::Ended<'_> {
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    log::Ended {
+        outcome: (&*end.outcome).into(),
+        reason: None,
+        status: end.status,
+        upstream: end.upstream.as_deref().map(Cow::from),
+        served_model: end.served_model.as_deref().map(Cow::from),
+        tokens: end.tokens.map(|[input, output, read, write]| Tokens {
+            input: count(input),
+            output: count(output),
+            cache_read: count(read),
+            cache_write: count(write),
+        }),
+        charged: Some(end.charged),
+        at: end.at,
     }
 }
