@@ -48,10 +48,16 @@ pub trait Journal: Send + Sync {
     async fn commit(&self, batch: Arc<[Entry]>) -> Result<Vec<Verdict>, StoreError>;
 
     /// Commits one entry before it returns, where that waits for no disk and nobody else; gives it
-    /// back where it does, to be committed with others.
+    /// back where it does, to be committed with others. What closes a request may survive a process
+    /// that is killed only after [`Journal::catch_up`]; a row that it left open is closed as
+    /// [`Outcome::Unknown`].
     fn commit_at_once(&self, entry: Entry) -> AtOnce {
         AtOnce::Waits(entry)
     }
+
+    /// Writes what [`Journal::commit_at_once`] took and did not write yet. To be called some
+    /// milliseconds after it at most.
+    fn catch_up(&self) {}
 
     /// Waits until so much waits to be sealed that it should not wait for its time. For ever, where
     /// nothing is kept in memory until then.

@@ -491,10 +491,7 @@ async fn an_answer_of_known_length_is_complete_with_its_last_byte() {
     take_by_length(&kit, MESSAGE).await;
 
     let ended = kit.closed(1).await.remove(0).ended.unwrap();
-    assert_eq!(
-        (&*ended.outcome, ended.charged),
-        ("completed", Some(550))
-    );
+    assert_eq!((&*ended.outcome, ended.charged), ("completed", Some(550)));
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ struct State {
     busy: bool,
     /// Intents that are durable and not closed: as many ends are still to come.
     open: usize,
+    /// The journal may have something to catch up with.
+    trails: bool,
 }
 
 /// Counters of the writer.
@@ -273,8 +275,9 @@ impl Queue {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
         let last = state.closed && state.open == 0;
+        let first = !mem::replace(&mut state.trails, true);
         drop(state);
-        if last {
+        if first || last {
             self.wake.notify_one();
         }
         None
@@ -328,7 +331,7 @@ impl Queue {
     /// The next batch; `None` once nothing can come any more.
     async fn next(&self) -> Option<Vec<Item>> {
         loop {
-            {
+            let trails = {
                 let mut state = self.state();
                 state.busy = !state.waiting.is_empty();
                 if state.busy {
@@ -341,8 +344,20 @@ impl Queue {
                 if state.closed && state.open == 0 {
                     return None;
                 }
+                state.trails
+            };
+            if !trails {
+                self.wake.notified().await;
+            } else if timeout(TRAIL, self.wake.notified()).await.is_err() {
+                self.catch_up();
             }
-            self.wake.notified().await;
+        }
+    }
+
+    fn catch_up(&self) {
+        self.state().trails = false;
+        if let Some(journal) = &self.journal {
+            journal.catch_up();
         }
     }
 }
@@ -392,7 +407,7 @@ impl Writer {
         loop {
             match timeout(LEASE_RENEWAL, self.queue.next()).await {
                 Ok(Some(batch)) => self.write(batch).await,
-                Ok(None) => return,
+                Ok(None) => return self.queue.catch_up(),
                 Err(_) => {}
             }
             self.keep_lease(&mut renewed_at).await;
@@ -535,6 +550,8 @@ fn lease(now: UnixMillis) -> UnixMillis {
 
 /// How long a request waits for its intent before it is refused.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of a request may wait for the next one, to be written with it.
+const TRAIL: Duration = Duration::from_millis(10);
 /// How long the writer waits after a failure.
 const RETRY: Duration = Duration::from_millis(200);
 /// How long a replica is believed to live without a word from it.

@@ -71,7 +71,7 @@ struct State {
     number: u32,
     /// A write or a sync failed, so nothing more goes into this file.
     broken: bool,
-    /// Lines on their way to the file; kept for its room.
+    /// Lines that are not in the file yet: ends of requests, which nobody waits for.
     lines: Vec<u8>,
     /// Somebody was told that enough is pending.
     ripe: bool,
@@ -113,12 +113,16 @@ impl SpooledStore {
 
     /// Judges and appends. Gives the file as well, for who has to wait until it is synced. After an
     /// error nothing of the batch was judged: it may be judged again when all else has landed.
-    fn append(&self, batch: &[Entry]) -> Result<(Vec<Verdict>, Arc<Segment>), StoreError> {
+    fn append(
+        &self,
+        batch: &[Entry],
+        when: When,
+    ) -> Result<(Vec<Verdict>, Arc<Segment>), StoreError> {
         let mut state = self.state();
         if state.broken || state.pending.len() > MOST_PENDING {
             return Err(StoreError::new("spool", "it has to land first"));
         }
-        match state.write(batch) {
+        match state.write(batch, when) {
             Ok(verdicts) => {
                 if state.pending.len() >= RIPE && !mem::replace(&mut state.ripe, true) {
                     self.ripe.notify_one();
@@ -154,6 +158,8 @@ impl SpooledStore {
     /// landing.
     async fn turn(&self) -> Result<(), StoreError> {
         self.finish().await?;
+        // In the file for as long as it is not in the tables.
+        self.catch_up();
         let Some(next) = self.state().next() else {
             return Ok(());
         };
@@ -230,7 +236,7 @@ impl SpooledStore {
 impl State {
     /// Judges `batch` and appends what is to be written of it, or takes all of it back: a request is
     /// judged once, and an answer that nobody got was none.
-    fn write(&mut self, batch: &[Entry]) -> std::io::Result<Vec<Verdict>> {
+    fn write(&mut self, batch: &[Entry], when: When) -> std::io::Result<Vec<Verdict>> {
         let mut verdicts = Vec::with_capacity(batch.len());
         let mut judged = Vec::with_capacity(batch.len());
         for entry in batch {
@@ -238,7 +244,7 @@ impl State {
             verdicts.push(verdict);
             judged.extend(fact);
         }
-        if let Err(cause) = self.append(&judged) {
+        if let Err(cause) = self.append(&judged, when) {
             for last in judged.into_iter().rev() {
                 self.ledger.take_back(last);
             }
@@ -248,15 +254,27 @@ impl State {
         Ok(verdicts)
     }
 
-    fn append(&mut self, judged: &[Judged]) -> std::io::Result<()> {
-        self.lines.clear();
+    fn append(&mut self, judged: &[Judged], when: When) -> std::io::Result<()> {
+        let before = self.lines.len();
         for judged in judged {
-            segment::write_line(&mut self.lines, &judged.fact)?;
+            if let Err(cause) = segment::write_line(&mut self.lines, &judged.fact) {
+                self.lines.truncate(before);
+                return Err(cause);
+            }
         }
+        let waits = when == When::Soon && self.lines.len() < MOST_LINES;
+        if waits { Ok(()) } else { self.catch_up() }
+    }
+
+    /// Writes the lines that are not in the file yet. When that fails they are lost, and what they
+    /// say is still on its way into the tables.
+    fn catch_up(&mut self) -> std::io::Result<()> {
         if self.lines.is_empty() {
             return Ok(());
         }
-        self.segment.append(&self.lines)
+        let written = self.segment.append(&self.lines);
+        self.lines.clear();
+        written
     }
 
     /// The number of the file to go on in, when there is a reason to.
@@ -276,6 +294,15 @@ impl State {
         self.broken = false;
         self.ripe = false;
     }
+}
+
+/// When a line has to be in the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum When {
+    /// Before anybody is answered.
+    Now,
+    /// With the next one, or when [`Journal::catch_up`] is called.
+    Soon,
 }
 
 async fn write(store: &GatewayStore, landing: Arc<Landing>) -> Result<(), StoreError> {
@@ -365,7 +392,13 @@ impl Journal for SpooledStore {
         if self.durability == Durability::Fsync {
             return AtOnce::Waits(entry);
         }
-        match self.append(std::slice::from_ref(&entry)) {
+        // What a request used is of no use to it any more. Its line costs a system call less when it
+        // goes with that of the next request.
+        let when = match &entry {
+            Entry::Close(_) => When::Soon,
+            Entry::Begin(_) | Entry::Refuse(_) => When::Now,
+        };
+        match self.append(std::slice::from_ref(&entry), when) {
             Ok((verdicts, _)) => match verdicts.first() {
                 Some(verdict) => AtOnce::Written(*verdict),
                 None => AtOnce::Waits(entry),
@@ -375,17 +408,25 @@ impl Journal for SpooledStore {
     }
 
     async fn commit(&self, batch: Arc<[Entry]>) -> Result<Vec<Verdict>, StoreError> {
-        let (verdicts, segment) = if let Ok(appended) = self.append(&batch) {
+        let (verdicts, segment) = if let Ok(appended) = self.append(&batch, When::Now) {
             appended
         } else {
             self.land().await?;
-            self.append(&batch)?
+            self.append(&batch, When::Now)?
         };
         if self.sync(segment).await.is_err() {
             // Judged, and durable when it has landed.
             self.land().await?;
         }
         Ok(verdicts)
+    }
+
+    fn catch_up(&self) {
+        let mut state = self.state();
+        if let Err(cause) = state.catch_up() {
+            tracing::warn!(%cause, "the spool was not written; it goes on when all has landed");
+            state.broken = true;
+        }
     }
 
     async fn ripen(&self) {
@@ -478,6 +519,9 @@ impl LogStore for SpooledStore {
         self.store.leaves(range).await
     }
 }
+
+/// Ends of more requests are not kept waiting.
+const MOST_LINES: usize = 32 * 1024;
 
 /// So many pending are sealed at once: enough that an order is hidden among them and that a
 /// transaction costs each of them little, and little enough to keep in memory (3 MiB).

@@ -294,6 +294,72 @@ async fn enough_that_waits_to_be_sealed_says_so_once() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_request_is_written_with_the_next_or_when_the_journal_catches_up() {
+    let place = Place::new();
+    let store = place.open().await;
+    let lines = || {
+        fs::read_to_string(&place.spool()[0])
+            .unwrap()
+            .lines()
+            .count()
+    };
+
+    for entry in [begin(1, 30), close(1, 25)] {
+        assert!(matches!(store.commit_at_once(entry), AtOnce::Written(_)));
+    }
+    assert_eq!(lines(), 1, "nobody waits for the end");
+    assert!(matches!(
+        store.commit_at_once(begin(2, 40)),
+        AtOnce::Written(_)
+    ));
+    assert_eq!(lines(), 3);
+    store.commit_at_once(close(2, 40));
+    store.catch_up();
+    assert_eq!(lines(), 4);
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_written_when_the_process_died_is_one_that_nobody_knows() {
+    let place = Place::new();
+    let store = place.open().await;
+    for entry in [begin(1, 30), close(1, 25)] {
+        assert!(matches!(store.commit_at_once(entry), AtOnce::Written(_)));
+    }
+    drop(store);
+
+    let again = place.open().await;
+
+    assert_eq!(again.reap(Replicas::Sole, UnixMillis(9)).await.unwrap(), 1);
+    assert_eq!(again.standing().await, stands(0, 30), "what was held");
+}
+
+#[tokio::test]
+async fn sto_01_an_end_that_a_full_disk_does_not_take_is_in_the_tables_all_the_same() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    let next = place.folder.path().join("gateway.db-spool-2");
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    store.land().await.unwrap();
+
+    assert!(matches!(
+        store.commit_at_once(close(1, 25)),
+        AtOnce::Written(_)
+    ));
+    store.catch_up();
+
+    assert!(matches!(
+        store.commit_at_once(begin(2, 40)),
+        AtOnce::Waits(_)
+    ));
+    assert_eq!(store.standing().await, stands(0, 25));
+    assert!(matches!(
+        store.commit_at_once(begin(2, 40)),
+        AtOnce::Written(_)
+    ));
+}
+
+#[tokio::test]
 async fn sto_01_a_full_disk_stops_the_spool_until_all_has_landed() {
     let place = Place::new();
     let store = place.open().await;
@@ -347,7 +413,7 @@ async fn sto_01_what_could_not_be_written_never_was() {
     std::os::unix::fs::symlink("/dev/full", &next).unwrap();
     store.land().await.unwrap();
 
-    // One that fits, one that does not, an end: judged, and not written.
+    // One that fits, one that does not: judged, and not written. After the first, nothing is tried.
     for entry in [begin(2, 50), begin(3, 500), close(1, 100)] {
         assert!(matches!(store.commit_at_once(entry), AtOnce::Waits(_)));
     }
@@ -452,6 +518,7 @@ async fn commit<const N: usize>(store: &SpooledStore, entries: [Entry; N]) {
     for entry in entries {
         assert!(matches!(store.commit_at_once(entry), AtOnce::Written(_)));
     }
+    store.catch_up();
     tokio::task::yield_now().await;
 }
 

@@ -404,8 +404,11 @@ impl Kit {
 
     fn outcomes(&self) -> Vec<String> {
         let rows = self.book.rows().into_iter();
-        rows.map(|row| row.ended.map_or("open".to_owned(), |ended| ended.outcome.into()))
-            .collect()
+        rows.map(|row| {
+            row.ended
+                .map_or("open".to_owned(), |ended| ended.outcome.into())
+        })
+        .collect()
     }
 }
 
