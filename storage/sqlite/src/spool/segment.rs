@@ -80,7 +80,7 @@ pub(super) fn read(text: &[u8]) -> io::Result<(Vec<Fact>, bool)> {
 pub(super) fn damaged(database: &Path, number: u32, cause: &io::Error) -> io::Error {
     let path = path(database, number);
     io::Error::other(format!(
-        "{} is damaged ({cause}): it holds requests of the last second before a stop. Restore it, or \
+        "{} is damaged ({cause}): it holds the last requests before a stop. Restore it, or \
          move it aside and start without them; nothing was changed",
         path.display()
     ))
