@@ -16,7 +16,7 @@ pub(crate) async fn insert_leaves(
     db: &mut Conn,
     leaves: &[(u64, Hash, &Entry)],
 ) -> sqlx::Result<()> {
-    for leaves in leaves.chunks(ROWS) {
+    for leaves in portions(leaves) {
         let mut text = QueryBuilder::<Db>::new("INSERT INTO leaf (idx, hash, salt, event) ");
         let indices = leaves.iter().map(|(index, ..)| signed(*index));
         let indices: Vec<i64> = indices.collect::<sqlx::Result<_>>()?;
@@ -34,7 +34,7 @@ pub(crate) async fn insert_leaves(
 
 /// Complete subtrees of the log.
 pub(crate) async fn insert_nodes(db: &mut Conn, nodes: &[(NodeId, Hash)]) -> sqlx::Result<()> {
-    for nodes in nodes.chunks(ROWS) {
+    for nodes in portions(nodes) {
         let mut text = QueryBuilder::<Db>::new("INSERT INTO tree_node (level, idx, hash) ");
         let indices = nodes.iter().map(|(id, _)| signed(id.index));
         let indices: Vec<i64> = indices.collect::<sqlx::Result<_>>()?;
@@ -51,7 +51,7 @@ pub(crate) async fn insert_nodes(db: &mut Conn, nodes: &[(NodeId, Hash)]) -> sql
 
 /// All that these rows of the journal say is in the log now.
 pub(crate) async fn mark_logged(db: &mut Conn, ids: &[RequestId]) -> sqlx::Result<()> {
-    for ids in ids.chunks(ROWS) {
+    for ids in portions(ids) {
         let mut text = QueryBuilder::<Db>::new(
             "UPDATE journal
              SET intent_logged = TRUE, outcome_logged = (outcome IS NOT NULL)
@@ -67,5 +67,16 @@ pub(crate) async fn mark_logged(db: &mut Conn, ids: &[RequestId]) -> sqlx::Resul
     Ok(())
 }
 
-/// So many rows are one statement.
-const ROWS: usize = 64;
+/// `rows` in portions of a statement each. There are few sizes, so that few statements are prepared.
+pub(crate) fn portions<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rest.len())?;
+        let (portion, more) = rest.split_at_checked(size)?;
+        rest = more;
+        Some(portion)
+    })
+}
+
+/// A statement has a handful of values a row; with 65,535 PostgreSQL has no more.
+const SIZES: [usize; 4] = [256, 32, 4, 1];

@@ -14,9 +14,9 @@
 //! not be written is taken back, so that nothing is judged twice.
 
 use std::{
-    mem,
+    io, mem,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use async_trait::async_trait;
@@ -54,6 +54,9 @@ pub struct SpooledStore {
     database: PathBuf,
     durability: Durability,
     state: Mutex<State>,
+    /// The file to write to. Read by whoever judges and writes, for as long as that takes, so that
+    /// nothing is in between when it is replaced.
+    current: RwLock<Arc<Segment>>,
     /// Held by whoever lands or changes the tables beside the spool.
     landing: tokio::sync::Mutex<()>,
     /// Told when enough is pending.
@@ -67,7 +70,6 @@ struct State {
     /// On the way into them. It stays here until it is known to be there: whoever lands may be gone
     /// in the middle of it.
     landing: Option<Arc<Landing>>,
-    segment: Arc<Segment>,
     number: u32,
     /// A write or a sync failed, so nothing more goes into this file.
     broken: bool,
@@ -96,12 +98,12 @@ impl SpooledStore {
                 ledger,
                 pending: Vec::new(),
                 landing: None,
-                segment: Arc::new(segment),
                 number,
                 broken: false,
                 lines: Vec::new(),
                 ripe: false,
             }),
+            current: RwLock::new(Arc::new(segment)),
             landing: tokio::sync::Mutex::default(),
             ripe: Notify::new(),
         })
@@ -111,29 +113,64 @@ impl SpooledStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn current(&self) -> RwLockReadGuard<'_, Arc<Segment>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Judges and appends. Gives the file as well, for who has to wait until it is synced. After an
     /// error nothing of the batch was judged: it may be judged again when all else has landed.
+    ///
+    /// Two that come at once are judged one after the other and write side by side: the file system
+    /// puts each whole write at the end, and the order of lines says nothing but that a request ends
+    /// after it began.
     fn append(
         &self,
         batch: &[Entry],
         when: When,
     ) -> Result<(Vec<Verdict>, Arc<Segment>), StoreError> {
-        let mut state = self.state();
-        if state.broken || state.pending.len() > MOST_PENDING {
-            return Err(StoreError::new("spool", "it has to land first"));
-        }
-        match state.write(batch, when) {
-            Ok(verdicts) => {
-                if state.pending.len() >= RIPE && !mem::replace(&mut state.ripe, true) {
-                    self.ripe.notify_one();
-                }
-                Ok((verdicts, Arc::clone(&state.segment)))
+        let segment = self.current();
+        let (verdicts, judged, mut lines) = {
+            let mut state = self.state();
+            if state.broken || state.pending.len() > MOST_PENDING {
+                return Err(StoreError::new("spool", "it has to land first"));
             }
-            Err(cause) => {
-                state.broken = true;
-                Err(StoreError::new("spool", cause))
+            let (verdicts, judged) = state.judge(batch);
+            if when == When::Soon && state.lines.len() < MOST_LINES {
+                let kept = segment::write_lines(&mut state.lines, &judged);
+                self.settle(state, judged, kept)?;
+                return Ok((verdicts, Arc::clone(&segment)));
             }
+            (verdicts, judged, mem::take(&mut state.lines))
+        };
+        let written =
+            segment::write_lines(&mut lines, &judged).and_then(|()| segment.append(&lines));
+        self.settle(self.state(), judged, written)?;
+        Ok((verdicts, Arc::clone(&segment)))
+    }
+
+    /// What was written goes on into the tables. What was not never was; nor what stands in the file
+    /// after a line that may be torn.
+    fn settle(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        judged: Vec<Judged>,
+        written: io::Result<()>,
+    ) -> Result<(), StoreError> {
+        if written.is_err() || state.broken {
+            state.broken = true;
+            for last in judged.into_iter().rev() {
+                state.ledger.take_back(last);
+            }
+            let cause = written
+                .err()
+                .unwrap_or_else(|| io::Error::other("it is torn"));
+            return Err(StoreError::new("spool", cause));
         }
+        state.pending.extend(judged.into_iter().map(|it| it.fact));
+        if state.pending.len() >= RIPE && !mem::replace(&mut state.ripe, true) {
+            self.ripe.notify_one();
+        }
+        Ok(())
     }
 
     async fn sync(&self, segment: Arc<Segment>) -> Result<(), StoreError> {
@@ -158,8 +195,6 @@ impl SpooledStore {
     /// landing.
     async fn turn(&self) -> Result<(), StoreError> {
         self.finish().await?;
-        // In the file for as long as it is not in the tables.
-        self.catch_up();
         let Some(next) = self.state().next() else {
             return Ok(());
         };
@@ -169,7 +204,9 @@ impl SpooledStore {
             .await
             .map_err(|cause| StoreError::new("spool", cause))?
             .map_err(|cause| StoreError::new("spool", cause))?;
-        self.state().turn_to(segment, next);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        self.state().turn_to(&current, next);
+        *current = Arc::new(segment);
         Ok(())
     }
 
@@ -225,7 +262,7 @@ impl SpooledStore {
                     segment::delete(&database, number)?;
                 }
             }
-            Ok::<_, std::io::Error>(())
+            Ok::<_, io::Error>(())
         });
         if let Ok(Err(cause)) = cleared.await {
             tracing::warn!(%cause, "a file of the spool that has landed was not deleted");
@@ -234,9 +271,7 @@ impl SpooledStore {
 }
 
 impl State {
-    /// Judges `batch` and appends what is to be written of it, or takes all of it back: a request is
-    /// judged once, and an answer that nobody got was none.
-    fn write(&mut self, batch: &[Entry], when: When) -> std::io::Result<Vec<Verdict>> {
+    fn judge(&mut self, batch: &[Entry]) -> (Vec<Verdict>, Vec<Judged>) {
         let mut verdicts = Vec::with_capacity(batch.len());
         let mut judged = Vec::with_capacity(batch.len());
         for entry in batch {
@@ -244,37 +279,16 @@ impl State {
             verdicts.push(verdict);
             judged.extend(fact);
         }
-        if let Err(cause) = self.append(&judged, when) {
-            for last in judged.into_iter().rev() {
-                self.ledger.take_back(last);
-            }
-            return Err(cause);
-        }
-        self.pending.extend(judged.into_iter().map(|it| it.fact));
-        Ok(verdicts)
-    }
-
-    fn append(&mut self, judged: &[Judged], when: When) -> std::io::Result<()> {
-        let before = self.lines.len();
-        for judged in judged {
-            if let Err(cause) = segment::write_line(&mut self.lines, &judged.fact) {
-                self.lines.truncate(before);
-                return Err(cause);
-            }
-        }
-        let waits = when == When::Soon && self.lines.len() < MOST_LINES;
-        if waits { Ok(()) } else { self.catch_up() }
+        (verdicts, judged)
     }
 
     /// Writes the lines that are not in the file yet. When that fails they are lost, and what they
     /// say is still on its way into the tables.
-    fn catch_up(&mut self) -> std::io::Result<()> {
-        if self.lines.is_empty() {
-            return Ok(());
+    fn catch_up(&mut self, segment: &Segment) {
+        if let Err(cause) = segment.append(&mem::take(&mut self.lines)) {
+            tracing::warn!(%cause, "the spool was not written; it goes on when all has landed");
+            self.broken = true;
         }
-        let written = self.segment.append(&self.lines);
-        self.lines.clear();
-        written
     }
 
     /// The number of the file to go on in, when there is a reason to.
@@ -283,13 +297,13 @@ impl State {
         (!idle).then(|| self.number.saturating_add(1))
     }
 
-    /// Goes on in `segment`, and puts what was judged on its way into the tables.
-    fn turn_to(&mut self, segment: Segment, number: u32) {
+    /// Leaves `segment` for the file of `number`, and puts what was judged on its way into the tables.
+    fn turn_to(&mut self, segment: &Segment, number: u32) {
+        self.catch_up(segment);
         let facts = mem::take(&mut self.pending);
         let landing = Landing::of(&facts, self.ledger.take_changed(), self.number);
         self.ledger.forget_old();
         self.landing = Some(Arc::new(landing));
-        self.segment = Arc::new(segment);
         self.number = number;
         self.broken = false;
         self.ripe = false;
@@ -422,11 +436,8 @@ impl Journal for SpooledStore {
     }
 
     fn catch_up(&self) {
-        let mut state = self.state();
-        if let Err(cause) = state.catch_up() {
-            tracing::warn!(%cause, "the spool was not written; it goes on when all has landed");
-            state.broken = true;
-        }
+        let segment = self.current();
+        self.state().catch_up(&segment);
     }
 
     async fn ripen(&self) {
@@ -448,6 +459,8 @@ impl Journal for SpooledStore {
         let reaped = self.store.reap(replicas, now).await?;
         // Rows were closed beside the ledger: it is read again, with what was judged meanwhile.
         let (mut ledger, _) = self.store.db.read("ledger", load()).await?;
+        // Nothing is judged that is not pending.
+        let _nobody = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         for fact in &state.pending {
             ledger.replay(fact);

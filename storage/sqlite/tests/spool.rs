@@ -560,19 +560,20 @@ fn close(n: u8, charged: i64) -> Entry {
 
 /// A request of its own for each number.
 fn numbered(n: u32) -> Entry {
-    let Entry::Begin(mut intent) = begin(0, 0) else {
-        unreachable!()
-    };
-    intent.id = id(n);
-    Entry::Begin(intent)
+    with_id(begin(0, 0), n)
 }
 
 fn ended(n: u32) -> Entry {
-    let Entry::Close(mut closing) = close(0, 0) else {
-        unreachable!()
-    };
-    closing.id = id(n);
-    Entry::Close(closing)
+    with_id(close(0, 0), n)
+}
+
+fn with_id(mut entry: Entry, n: u32) -> Entry {
+    match &mut entry {
+        Entry::Begin(intent) => intent.id = id(n),
+        Entry::Close(closing) => closing.id = id(n),
+        Entry::Refuse(refused) => refused.id = id(n),
+    }
+    entry
 }
 
 fn id(n: u32) -> RequestId {

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, query, query_scalar};
 use crate::{
     Conn, Db,
     log::corrupt,
+    many::portions,
     spool::{
         fact::{Closed, Hex16},
         landing::{Landing, Row},
@@ -23,13 +24,13 @@ pub(crate) async fn land(db: &mut Conn, landing: &Landing, logged: bool) -> sqlx
     if landed(db).await? >= landing.through {
         return Ok(false);
     }
-    for rows in landing.rows.chunks(ROWS) {
+    for rows in portions(&landing.rows) {
         insert(db, rows, logged).await?;
     }
     for end in &landing.ends {
         close(db, end).await?;
     }
-    for sums in landing.sums.chunks(ROWS) {
+    for sums in portions(&landing.sums) {
         put(db, sums).await?;
     }
     // A number, so nothing in it is SQL; a pragma takes no argument. It is in the file's header and
@@ -206,6 +207,3 @@ fn grant(text: String) -> sqlx::Result<Pseudonym> {
 fn money(amount: i64) -> sqlx::Result<MicroUsd> {
     MicroUsd::new(amount).ok_or_else(|| corrupt("an amount of money is negative"))
 }
-
-/// So many rows are one statement.
-const ROWS: usize = 32;

@@ -30,25 +30,26 @@ pub(crate) struct Held {
     pub(crate) amount: MicroUsd,
 }
 
-/// A fact, and how the ledger was before it.
+/// A fact, and what it changed: others may be judged before it is known to be written.
 pub(crate) struct Judged {
     pub(crate) fact: Fact,
-    was: Was,
+    change: Change,
 }
 
 impl Judged {
     /// One that changes no sum.
     fn new(fact: Fact) -> Self {
-        let was = Was::Untouched;
-        Self { fact, was }
+        let change = Change::Nothing;
+        Self { fact, change }
     }
 }
 
-/// What a fact changed, and where its budget stood before.
-enum Was {
-    Untouched,
-    Absent(Id, Standing),
-    Open(Id, Held, Standing),
+enum Change {
+    Nothing,
+    /// It is open, and its amount is set aside.
+    Opened(Id),
+    /// It was open with so much set aside, and so much was charged.
+    Closed(Id, Held, MicroUsd),
 }
 
 /// One sum of the ledger.
@@ -81,10 +82,10 @@ impl Ledger {
                     return (Verdict::ClosedBefore, None);
                 };
                 let closed = Closed::new(closing, held.amount);
-                let before = self.settle(&held, closed.charged);
+                let charged = self.settle(&held, closed.charged);
                 let fact = Fact::Closed(closed);
-                let was = Was::Open(id, held, before);
-                (Verdict::Closed, Some(Judged { fact, was }))
+                let change = Change::Closed(id, held, charged);
+                (Verdict::Closed, Some(Judged { fact, change }))
             }
             Entry::Refuse(refused) => {
                 let fact = Fact::Refused(Turned::new(refused));
@@ -93,17 +94,23 @@ impl Ledger {
         }
     }
 
-    /// Takes back what was judged last, since it could not be written: it never was.
+    /// Takes back what was judged, since it could not be written: it never was.
     pub(crate) fn take_back(&mut self, judged: Judged) {
-        match judged.was {
-            Was::Untouched => {}
-            Was::Absent(id, before) => {
+        match judged.change {
+            Change::Nothing => {}
+            Change::Opened(id) => {
                 if let Some(held) = self.open.remove(&id) {
-                    self.restore(&held, before);
+                    self.change(&held, |now| Standing {
+                        held: now.held.saturating_sub(held.amount),
+                        ..now
+                    });
                 }
             }
-            Was::Open(id, held, before) => {
-                self.restore(&held, before);
+            Change::Closed(id, held, charged) => {
+                self.change(&held, |now| Standing {
+                    held: plus(now.held, held.amount),
+                    spent: now.spent.saturating_sub(charged),
+                });
                 self.open.insert(id, held);
             }
         }
@@ -166,9 +173,9 @@ impl Ledger {
                 return (Verdict::Begun(None), None);
             }
             self.hold(&intent);
-            let was = Was::Absent(id, Standing::default());
+            let change = Change::Opened(id);
             let fact = Fact::Begun(Begun::new(intent));
-            return (Verdict::Begun(None), Some(Judged { fact, was }));
+            return (Verdict::Begun(None), Some(Judged { fact, change }));
         };
         let now = self.standing(&intent.grant, window.start);
         if self.open.contains_key(&id) {
@@ -180,9 +187,9 @@ impl Ledger {
         };
         self.set(&intent.grant, window.start, after);
         self.hold(&intent);
-        let was = Was::Absent(id, now);
+        let change = Change::Opened(id);
         let fact = Fact::Begun(Begun::new(intent));
-        (Verdict::Begun(Some(after)), Some(Judged { fact, was }))
+        (Verdict::Begun(Some(after)), Some(Judged { fact, change }))
     }
 
     fn hold(&mut self, intent: &Intent) {
@@ -194,24 +201,20 @@ impl Ledger {
         self.open.insert(intent.id.into(), held);
     }
 
-    /// What was set aside is given back, what was charged is spent. Gives where the budget stood.
-    fn settle(&mut self, held: &Held, charged: i64) -> Standing {
-        let Some(window) = held.window else {
-            return Standing::default();
-        };
-        let now = self.standing(&held.grant, window);
+    /// What was set aside is given back, what was charged is spent. Gives what that is.
+    fn settle(&mut self, held: &Held, charged: i64) -> MicroUsd {
         let charged = MicroUsd::new(charged).unwrap_or(MicroUsd::ZERO);
-        let after = Standing {
+        self.change(held, |now| Standing {
             held: now.held.saturating_sub(held.amount),
             spent: plus(now.spent, charged),
-        };
-        self.set(&held.grant, window, after);
-        now
+        });
+        charged
     }
 
-    fn restore(&mut self, held: &Held, before: Standing) {
+    fn change(&mut self, held: &Held, change: impl FnOnce(Standing) -> Standing) {
         if let Some(window) = held.window {
-            self.set(&held.grant, window, before);
+            let now = self.standing(&held.grant, window);
+            self.set(&held.grant, window, change(now));
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-use super::fact::Fact;
+use super::{fact::Fact, ledger::Judged};
 
 /// One file of the spool, open for appending.
 pub(crate) struct Segment {
@@ -37,6 +37,9 @@ impl Segment {
 
     /// Appends whole lines in one write.
     pub(super) fn append(&self, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         (&self.file).write_all(lines)
     }
 
@@ -46,8 +49,20 @@ impl Segment {
     }
 }
 
+/// Adds the line of each fact to `lines`, or none.
+pub(super) fn write_lines(lines: &mut Vec<u8>, judged: &[Judged]) -> io::Result<()> {
+    let before = lines.len();
+    for judged in judged {
+        if let Err(cause) = write_line(lines, &judged.fact) {
+            lines.truncate(before);
+            return Err(cause);
+        }
+    }
+    Ok(())
+}
+
 /// Adds the line of `fact` to `lines`.
-pub(super) fn write_line(lines: &mut Vec<u8>, fact: &Fact) -> io::Result<()> {
+fn write_line(lines: &mut Vec<u8>, fact: &Fact) -> io::Result<()> {
     let start = lines.len();
     lines.extend_from_slice(b"00000000 ");
     serde_json::to_writer(&mut *lines, fact)?;
