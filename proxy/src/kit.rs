@@ -71,10 +71,13 @@ pub(crate) struct Counted(AtomicU64);
 
 impl Randomness for Counted {
     fn fill(&self, bytes: &mut [u8]) {
-        let n = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
-        let tail = bytes.len().saturating_sub(n.len());
-        bytes.fill(7);
-        bytes[tail..].copy_from_slice(&n);
+        for some in bytes.chunks_mut(8) {
+            // SplitMix64: no two of its words are equal.
+            let n = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            some.copy_from_slice(&(n ^ (n >> 31)).to_be_bytes()[..some.len()]);
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub mod conformance;
 pub mod memory;
 mod request_id;
 
-pub use request_id::RequestId;
+pub use request_id::{RequestId, RequestIds};
 
 /// The gateway's database: everything the plane keeps.
 pub trait GatewayBook: Journal + FeedBook + LogStore {}
@@ -62,7 +62,7 @@ pub trait Journal: Send + Sync {
     /// Waits until so much waits to be sealed that it should not wait for its time. For ever, where
     /// nothing is kept in memory until then.
     async fn ripen(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Moves what was committed to where it is kept, if that is another place.

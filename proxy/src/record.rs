@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use bauta_token::{
-    ambient::Randomness,
     scope::Name,
     units::{MicroUsd, UnixMillis},
 };
@@ -65,12 +64,6 @@ pub async fn record(
         hold,
         open,
     })
-}
-
-/// A fresh id for a request that came at `now`.
-#[must_use]
-pub fn name(now: UnixMillis, randomness: &dyn Randomness) -> RequestId {
-    RequestId::fresh(now, randomness)
 }
 
 fn intent(id: RequestId, replica: ReplicaId, request: &Scrubbed, hold: &Hold) -> Intent {

@@ -21,7 +21,7 @@ use crate::{
     forward::{Credential, Forwarder, Timeouts, UpstreamError, Upstreams},
     meter::Meter,
     metrics::Metrics,
-    ports::{Feed, FeedBook, GatewayBook, Journal, ReplicaId, Replicas},
+    ports::{Feed, FeedBook, GatewayBook, Journal, ReplicaId, Replicas, RequestIds},
     read::Room,
     record::{Queue, Writer},
     redeem::Redeemer,
@@ -149,6 +149,7 @@ fn assemble(
         limits: Arc::new(Limits::default()),
         room: Room::default(),
         seal: CacheSeal::new(&parts.cache_key),
+        ids: RequestIds::new(Arc::clone(&parts.randomness)),
         queue,
         replica,
         forwarder: Forwarder::new(

@@ -52,8 +52,8 @@ fn the_page_on_stored_data_matches_the_migrations() {
 fn page() -> String {
     let mut out = String::from(
         "# What is stored\n\nEvery column of both databases, made from the comments in `migrations/`. \
-         What is not on this page is not stored. On SQLite a row of the journal stands for half a minute at most \
-         as a line of `gateway.db-spool-N` before it is in its table: the same values, and no others.\n",
+         What is not on this page is not stored. On SQLite a row of the journal stands for half a \
+         minute at most as a line of `gateway.db-spool-N` before it is in its table: the same values, and no others.\n",
     );
     for plane in PLANES {
         writeln!(out, "\n## The {plane} database").unwrap();

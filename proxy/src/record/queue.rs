@@ -13,7 +13,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,8 @@ use crate::ports::{
 /// What waits to be written.
 pub struct Queue {
     state: Mutex<State>,
+    /// The journal may have something to catch up with.
+    trails: AtomicBool,
     wake: Notify,
     clock: Arc<dyn Clock>,
     /// Asked to commit at once, before anything is queued.
@@ -51,8 +53,6 @@ struct State {
     busy: bool,
     /// Intents that are durable and not closed: as many ends are still to come.
     open: usize,
-    /// The journal may have something to catch up with.
-    trails: bool,
 }
 
 /// Counters of the writer.
@@ -169,6 +169,7 @@ impl Queue {
     fn made(clock: Arc<dyn Clock>, journal: Option<Arc<dyn Journal>>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            trails: AtomicBool::new(false),
             wake: Notify::new(),
             clock,
             journal,
@@ -275,8 +276,8 @@ impl Queue {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
         let last = state.closed && state.open == 0;
-        let first = !mem::replace(&mut state.trails, true);
         drop(state);
+        let first = !self.trails.swap(true, Ordering::AcqRel);
         if first || last {
             self.wake.notify_one();
         }
@@ -331,7 +332,7 @@ impl Queue {
     /// The next batch; `None` once nothing can come any more.
     async fn next(&self) -> Option<Vec<Item>> {
         loop {
-            let trails = {
+            {
                 let mut state = self.state();
                 state.busy = !state.waiting.is_empty();
                 if state.busy {
@@ -344,9 +345,8 @@ impl Queue {
                 if state.closed && state.open == 0 {
                     return None;
                 }
-                state.trails
-            };
-            if !trails {
+            }
+            if !self.trails.load(Ordering::Acquire) {
                 self.wake.notified().await;
             } else if timeout(TRAIL, self.wake.notified()).await.is_err() {
                 self.catch_up();
@@ -355,7 +355,7 @@ impl Queue {
     }
 
     fn catch_up(&self) {
-        self.state().trails = false;
+        self.trails.store(false, Ordering::Release);
         if let Some(journal) = &self.journal {
             journal.catch_up();
         }
