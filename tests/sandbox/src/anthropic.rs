@@ -6,6 +6,7 @@ mod refusal;
 pub use refusal::Refusal;
 
 use crate::answer::Answer;
+use crate::federation::{Trust, Trustee, Wire};
 use crate::model::{Desk, Reply};
 use crate::request::Request;
 use crate::server::{Counterpart, Simulator};
@@ -22,12 +23,24 @@ pub type Anthropic = Simulator<Messages>;
 #[derive(Debug)]
 pub struct Messages {
     pub(crate) desk: Desk,
+    pub(crate) trustee: Trustee,
 }
 
 impl Anthropic {
     /// Lets the model answer the next message like this; called again, the one after that.
     pub fn reply_next(&self, reply: Reply) {
         self.state.desk.reply_next(reply);
+    }
+
+    /// Lets an issuer's assertions be exchanged for tokens, and takes nothing else from now on;
+    /// `None` takes keys again.
+    pub fn trust(&self, trust: Option<Trust>) {
+        self.state.trustee.trust(trust);
+    }
+
+    /// Ends every token that was given.
+    pub fn withdraw(&self) {
+        self.state.trustee.withdraw();
     }
 
     /// Sets the pause between two events of a stream.
@@ -53,6 +66,9 @@ impl Counterpart for Messages {
 
 impl Messages {
     fn route(&self, request: &Request, id: &str) -> Answer {
+        if request.path() == "/v1/oauth/token" {
+            return self.trustee.exchange(request, &EXCHANGE);
+        }
         let done = self.admit(request).and_then(|()| {
             match (&request.method, request.segments().as_slice()) {
                 (&Method::POST, ["v1", "messages"]) => messages::create(&self.desk, request),
@@ -70,6 +86,9 @@ impl Messages {
     /// The checks before any body is looked at.
     fn admit(&self, request: &Request) -> Result<(), Refused> {
         let unknown = || Refused::new(401, "authentication_error", "invalid x-api-key");
+        if let Some(good) = self.trustee.takes(request.bearer()) {
+            return admit_token(request, good);
+        }
         let Some(key) = request.header("x-api-key").or_else(|| request.bearer()) else {
             return Err(Refused::new(
                 401,
@@ -118,6 +137,22 @@ impl Messages {
             ))
         }
     }
+}
+
+/// A token stands in one header, and another says that it is one.
+fn admit_token(request: &Request, good: bool) -> Result<(), Refused> {
+    let betas = request.headers.get_all("anthropic-beta").iter();
+    let mut betas = betas.filter_map(|value| value.to_str().ok());
+    let is_oauth = betas.any(|list| list.split(',').any(|it| it.trim() == OAUTH));
+    let alone = !request.headers.contains_key("x-api-key");
+    if good && is_oauth && alone {
+        return Ok(());
+    }
+    Err(Refused::new(
+        401,
+        "authentication_error",
+        "invalid bearer token",
+    ))
 }
 
 fn model(id: &str) -> Value {
@@ -180,6 +215,17 @@ impl Refused {
 
 /// The organisation that every answer names. It must not come out on the other side.
 pub const ORGANIZATION: &str = "sandbox-organization-canary";
+
+const OAUTH: &str = "oauth-2025-04-20";
+
+/// RFC 7523, with what Anthropic adds to it.
+const EXCHANGE: Wire = Wire {
+    grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    assertion: "assertion",
+    constants: &[],
+    betas: &[OAUTH, "oidc-federation-2026-04-01"],
+    prefix: "sk-ant-oat01-",
+};
 
 #[cfg(test)]
 mod tests;

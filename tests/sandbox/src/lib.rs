@@ -9,6 +9,7 @@ pub mod anthropic;
 mod canary;
 mod clock;
 mod fault;
+mod federation;
 pub mod gemini;
 pub mod idp;
 mod model;
@@ -30,6 +31,7 @@ pub use anthropic::Anthropic;
 pub use canary::Canary;
 pub use clock::Clock;
 pub use fault::{Fault, Storm};
+pub use federation::Trust;
 pub use gemini::Gemini;
 pub use idp::Idp;
 pub use model::{Options as ModelOptions, Reply, Usage};
@@ -39,6 +41,7 @@ pub use request::Request;
 pub use server::Simulator;
 pub use sse::Frame;
 
+use federation::Trustee;
 use model::Desk;
 use seed::Seed;
 use server::{Listener, launch};
@@ -151,12 +154,14 @@ impl Sandbox {
 
         let listener = Listener::bind(options.ports.anthropic)?;
         let desk = Desk::new(options.anthropic, clock.clone(), seed("anthropic"));
-        let messages = Arc::new(anthropic::Messages { desk });
+        let trustee = Trustee::new(clock.clone(), seed("anthropic-tokens"));
+        let messages = Arc::new(anthropic::Messages { desk, trustee });
         let anthropic = launch(listener, messages, tape(), &mut tasks);
 
         let listener = Listener::bind(options.ports.openai)?;
         let desk = Desk::new(options.openai, clock.clone(), seed("openai"));
-        let completions = Arc::new(openai::Completions { desk });
+        let trustee = Trustee::new(clock.clone(), seed("openai-tokens"));
+        let completions = Arc::new(openai::Completions { desk, trustee });
         let openai = launch(listener, completions, tape(), &mut tasks);
 
         let listener = Listener::bind(options.ports.gemini)?;

@@ -7,6 +7,7 @@ mod responses;
 pub use refusal::Refusal;
 
 use crate::answer::Answer;
+use crate::federation::{Trust, Trustee, Wire};
 use crate::model::{Desk, Reply, words_of};
 use crate::request::Request;
 use crate::server::{Counterpart, Simulator};
@@ -21,12 +22,24 @@ pub type OpenAi = Simulator<Completions>;
 #[derive(Debug)]
 pub struct Completions {
     pub(crate) desk: Desk,
+    pub(crate) trustee: Trustee,
 }
 
 impl OpenAi {
     /// Lets the model answer the next request like this; called again, the one after that.
     pub fn reply_next(&self, reply: Reply) {
         self.state.desk.reply_next(reply);
+    }
+
+    /// Lets an issuer's assertions be exchanged for tokens, and takes nothing else from now on;
+    /// `None` takes keys again.
+    pub fn trust(&self, trust: Option<Trust>) {
+        self.state.trustee.trust(trust);
+    }
+
+    /// Ends every token that was given.
+    pub fn withdraw(&self) {
+        self.state.trustee.withdraw();
     }
 
     /// Sets the pause between two events of a stream.
@@ -56,6 +69,9 @@ impl Counterpart for Completions {
 
 impl Completions {
     fn route(&self, request: &Request) -> Answer {
+        if request.path() == "/oauth/token" {
+            return self.trustee.exchange(request, &EXCHANGE);
+        }
         let done = self.admit(request).and_then(|()| {
             match (&request.method, request.segments().as_slice()) {
                 (&Method::POST, ["v1", "chat", "completions"]) => chat::create(&self.desk, request),
@@ -76,7 +92,8 @@ impl Completions {
         let Some(key) = request.bearer() else {
             return Err(Refused::new(401, "You didn't provide an API key."));
         };
-        if !self.desk.takes(key) {
+        let takes = self.trustee.takes(Some(key));
+        if !takes.unwrap_or_else(|| self.desk.takes(key)) {
             return Err(Refused::new(401, "Incorrect API key provided.").coded("invalid_api_key"));
         }
         if let Some(named) = request.header("openai-organization") {
@@ -224,6 +241,15 @@ impl Refused {
 
 /// The organisation that every answer names. It must not come out on the other side.
 pub const ORGANIZATION: &str = "org-sandbox-canary";
+
+/// RFC 8693, with what OpenAI adds to it.
+const EXCHANGE: Wire = Wire {
+    grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+    assertion: "subject_token",
+    constants: &[("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")],
+    betas: &[],
+    prefix: "oaiat_",
+};
 
 #[cfg(test)]
 mod tests;
