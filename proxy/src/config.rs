@@ -16,9 +16,15 @@ use crate::{
     price::Price,
 };
 
+mod federation;
+mod keys;
 mod secret;
 
-pub use self::secret::SecretSource;
+pub use self::{
+    federation::{FederationConfig, FederationError},
+    keys::{KeySource, KeySources},
+    secret::SecretSource,
+};
 
 /// One `[[upstream]]`: a place that answers model requests.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,8 +40,10 @@ pub struct UpstreamConfig {
     /// `https` anywhere, `http` only on loopback. As an SDK takes it: for `anthropic` without
     /// `/v1`, for `gemini` without `/v1beta`, for `openai` with its version (`/v1` when there is no path at all).
     pub base_url: String,
-    /// What we show to it. A local server may need none.
-    pub credential: Option<SecretSource>,
+    /// What we show to it: one key, or several. A local server may need none.
+    pub credential: Option<KeySources>,
+    /// How a token is got for an assertion of ours, in the place of any key.
+    pub federation: Option<FederationConfig>,
     /// What becomes of the `metadata` a client sets in the `openai` dialect. It is free text and
     /// often names a customer or a colleague.
     #[serde(default)]
@@ -196,6 +204,17 @@ impl Endpoint {
             .scheme(self.scheme.clone())
             .authority(self.authority.as_str())
             .path_and_query(path)
+            .build()
+            .ok()
+    }
+
+    /// The URI of a constant `path` below the base, which begins with a slash or is empty.
+    pub(crate) fn below(&self, path: &'static str) -> Option<Uri> {
+        let whole = format!("{}{path}", self.base);
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.as_str())
+            .path_and_query(if whole.is_empty() { "/" } else { &whole })
             .build()
             .ok()
     }

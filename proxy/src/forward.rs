@@ -14,8 +14,9 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use self::client::Lost;
+pub(crate) use self::{attempts::Attempts, purse::PurseState};
 pub use self::{
-    client::{Timeouts, UpstreamError, Upstreams},
+    client::{Showing, Timeouts, UpstreamError, Upstreams},
     credential::Credential,
 };
 use crate::{
@@ -29,8 +30,12 @@ use crate::{
     scrub::Scrubbed,
 };
 
+mod attempts;
 mod client;
 mod credential;
+mod exchange;
+mod federated;
+mod purse;
 
 /// What an upstream answered, before its first byte was read.
 pub struct Answer {
@@ -132,7 +137,7 @@ impl Forwarder {
                 Err(lost) => {
                     leave.failed();
                     failure = lost.into();
-                    if lost != Lost::Unsent && !is_harmless(call.route()) {
+                    if !lost.did_nothing() && !is_harmless(call.route()) {
                         break;
                     }
                 }
@@ -149,6 +154,22 @@ impl Forwarder {
 }
 
 impl Forwarder {
+    /// Other keys for the upstream at this place of the configuration, from the next request on.
+    /// Whether it is one with keys.
+    pub(crate) fn rekey(&self, place: usize, keys: Vec<Credential>) -> bool {
+        self.upstreams.rekey(place, keys)
+    }
+
+    /// What became of each time an upstream was asked, in the order of the configuration.
+    pub(crate) fn attempts(&self) -> Vec<Attempts> {
+        self.upstreams.attempts()
+    }
+
+    /// How the credentials of each upstream stand, in the order of the configuration.
+    pub(crate) fn purses(&self) -> Vec<PurseState> {
+        self.upstreams.purses()
+    }
+
     /// Waits for `sending` as long as what it is sent under stands: an upstream may be silent for
     /// minutes before it answers.
     async fn watched<T>(
@@ -233,10 +254,6 @@ fn is_harmless(route: Route) -> bool {
 /// An answer that must not be relayed, whatever it says.
 fn unfit(response: &Response<Incoming>) -> Option<ForwardError> {
     let status = response.status();
-    if status == StatusCode::UNAUTHORIZED {
-        // It is about our credential. Relayed, it would sign the caller out.
-        return Some(ForwardError::Credential);
-    }
     let strange = !status.is_success() && !status.is_client_error();
     strange.then_some(ForwardError::Strange)
 }
@@ -263,8 +280,8 @@ pub enum ForwardError {
     /// An answer that cannot be relayed: a redirect, or packed.
     #[error("upstream answered in a form that is not relayed")]
     Strange,
-    /// It does not take our credential.
-    #[error("upstream refuses the gateway's credential")]
+    /// It takes no credential of ours, or gives us none.
+    #[error("no credential of the gateway's is taken by the upstream")]
     Credential,
     /// The token was taken away meanwhile; nothing was sent.
     #[error("token was taken away before the request was sent")]
@@ -292,6 +309,8 @@ impl From<Lost> for ForwardError {
             Lost::Unsent => Self::Unavailable,
             Lost::Broken => Self::Broken,
             Lost::Timeout => Self::Timeout,
+            // It is about our credential. Relayed, it would sign the caller out.
+            Lost::Credential => Self::Credential,
         }
     }
 }
@@ -324,7 +343,7 @@ impl ForwardError {
             Self::Credential => (
                 StatusCode::BAD_GATEWAY,
                 "upstream_credential",
-                "The provider refuses the gateway's credential. Tell your administrator.",
+                "The provider takes no credential of the gateway's. Tell your administrator.",
             ),
             Self::Taken | Self::Cut(Cut::Revoked) => (
                 StatusCode::UNAUTHORIZED,

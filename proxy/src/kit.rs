@@ -39,6 +39,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Gateway, Parts, admit,
+    federation::{AssertionKey, Issuer},
     forward::{Credential, Timeouts},
     log::Row,
     ports::{Feed, FeedError, Replicas, memory::Memory},
@@ -302,12 +303,33 @@ pub(crate) struct Kit {
 
 impl Kit {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a token for an assertion, got at `desk`, in the place of the first upstream's key.
+    pub(crate) async fn federated(desk: &str) -> Self {
+        let key = AssertionKey::read(&AssertionKey::generate().unwrap()).unwrap();
+        let federation = format!(
+            "{{\"at\":\"anthropic\",\"audience\":\"https://aud\",\"rule\":\"fdrl_1\",\
+              \"organization\":\"org\",\"service_account\":\"svac_1\",\
+              \"token_url\":\"{desk}/v1/oauth/token\"}}"
+        );
+        Self::with(|parts| {
+            parts.issuer = Some(Arc::new(Issuer::new("https://gw.test", vec![key]).unwrap()));
+            parts.credentials.remove(&name("anthropic"));
+            parts.upstreams[0].federation = Some(serde_json::from_str(&federation).unwrap());
+        })
+        .await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Parts)) -> Self {
         let clock = MockClock::new();
         let told = Told::new(Arc::clone(&clock), manifest());
         let tasks = TaskTracker::new();
         let (main, local) = (Scripted::start(&tasks).await, Scripted::start(&tasks).await);
         let book = Arc::new(Memory::default());
-        let parts = parts(&clock, &told, &tasks, &book, &main.url, &local.url);
+        let mut parts = parts(&clock, &told, &tasks, &book, &main.url, &local.url);
+        change(&mut parts);
         let gateway = Gateway::open(parts).await.unwrap();
         gateway.follow().await.unwrap();
         Self {
@@ -375,6 +397,9 @@ pub(crate) fn parts(
           \"targets\":[{\"upstream\":\"anthropic\",\"model\":\"claude-opus-4-7\"}],\
           \"fallback\":[{\"upstream\":\"local\",\"model\":\"qwen3\"}],\
           \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}},\
+         {\"name\":\"claude-alone\",\
+          \"targets\":[{\"upstream\":\"anthropic\",\"model\":\"claude-1\"}],\
+          \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}},\
          {\"name\":\"claude-gated\",\"gated_by\":\"other-gate\",\
           \"targets\":[{\"upstream\":\"anthropic\",\"model\":\"claude-x\"}],\
           \"price\":{\"input\":\"5.00\",\"output\":\"25.00\"}},\
@@ -384,7 +409,7 @@ pub(crate) fn parts(
           \"price\":{\"input\":\"5.00\",\"output\":\"25.00\",\"cache_read\":\"1.00\"}}]";
     let mut credentials = HashMap::new();
     for upstream in ["anthropic", "google"] {
-        credentials.insert(name(upstream), Credential::new("sk-ours").unwrap());
+        credentials.insert(name(upstream), vec![Credential::new("sk-ours").unwrap()]);
     }
     Parts {
         book: Arc::clone(book) as Arc<dyn crate::ports::GatewayBook>,
@@ -397,12 +422,14 @@ pub(crate) fn parts(
         tasks: tasks.clone(),
         upstreams: serde_json::from_str(&upstreams).unwrap(),
         credentials,
+        issuer: None,
         models: serde_json::from_str(models).unwrap(),
         cache_key: Zeroizing::new([5; 32]),
         verify_url: "https://id.test/verify".to_owned(),
         max_token_life_seconds: 90 * 86_400,
         limits: admit::Limits::default(),
         timeouts: Timeouts::default(),
+        tracer: None,
     }
 }
 
@@ -423,7 +450,7 @@ pub(crate) fn manifest() -> Manifest {
         scopes: vec![Terms {
             name: name("frontier"),
             privacy: Privacy::Sealed,
-            models: ["claude-opus", "claude-gated", "gemini"]
+            models: ["claude-opus", "claude-alone", "claude-gated", "gemini"]
                 .map(|it| ModelName::parse(it).unwrap())
                 .to_vec(),
             budget: Some(Budget {

@@ -24,12 +24,13 @@ use crate::{
     admit::Route,
     dialect::{Dialect, Ending, Tally, Told},
     forward::{Answer, Timeouts},
-    http::Line,
-    metrics::Metrics,
+    http::{self as http_line, Line},
+    metrics::{self, Metrics},
     ports::Outcome,
     record::{Ended, Open, Sent},
     redeem::{Cut, Watch},
     reserve::{Hold, headers},
+    trace::Tracer,
 };
 
 /// What the stage needs beside the answer.
@@ -37,23 +38,32 @@ use crate::{
 pub struct Meter {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    tracer: Option<Arc<Tracer>>,
     timeouts: Timeouts,
 }
 
 impl Meter {
     /// A meter that reckons by `clock`.
     #[must_use]
-    pub const fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, timeouts: Timeouts) -> Self {
+    pub const fn new(
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        tracer: Option<Arc<Tracer>>,
+        timeouts: Timeouts,
+    ) -> Self {
         Self {
             clock,
             metrics,
+            tracer,
             timeouts,
         }
     }
 
     /// The response for the caller, its body counted as it goes by.
     #[must_use]
-    pub fn meter(&self, answer: Answer, line: Line) -> Response<Metered> {
+    pub fn meter(&self, answer: Answer, mut line: Line) -> Response<Metered> {
+        let now = self.clock.now();
+        line.answered(now);
         let Answer {
             response,
             dialect,
@@ -77,7 +87,7 @@ impl Meter {
             kept.insert(REQUEST, id);
         }
         if head.status.is_success() {
-            headers::insert(&mut kept, dialect, &hold, open.standing(), self.clock.now());
+            headers::insert(&mut kept, dialect, &hold, open.standing(), now);
         }
         if tally.is_stream() {
             // Proxies on the way must not gather a stream.
@@ -300,14 +310,31 @@ impl Live {
             Outcome::UpstreamError
         };
         let total = self.tally.total();
-        meter.metrics.ended(self.route, outcome);
-        self.line.end(outcome, Some(self.status), meter.clock.now());
+        let served = Arc::clone(&self.sent.served);
         let ended = Ended {
             outcome,
             status: Some(self.status),
             sent: Some(self.sent),
             total: Some(total),
         };
+        let (now, cost_micro_usd) = (meter.clock.now(), ended.cost().get());
+        meter.metrics.ended(&metrics::Ending {
+            route: self.route,
+            outcome,
+            served: &served,
+            first_byte_ms: self.line.first_byte_ms(),
+            took_ms: self.line.took_ms(now),
+            usage: total.usage,
+            cost_micro_usd,
+        });
+        let told = http_line::Answer {
+            dialect: self.dialect,
+            served: &served,
+            usage: total.usage,
+            cost_micro_usd,
+        };
+        let tracer = meter.tracer.as_deref();
+        self.line.end(outcome, self.status, &told, now, tracer);
         (self.open, ended)
     }
 }

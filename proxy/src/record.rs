@@ -143,7 +143,7 @@ impl Ended {
     /// What it costs: what the provider counted; what is known of it when it was cut; nothing when
     /// nothing was sent or the upstream is to blame. A caller who is gone before the first word
     /// has had the request read, and pays for that.
-    fn cost(&self) -> MicroUsd {
+    pub(crate) fn cost(&self) -> MicroUsd {
         let Some(sent) = &self.sent else {
             return MicroUsd::ZERO;
         };

@@ -29,6 +29,7 @@ use crate::{
     reserve::{self, ReserveError},
     route::{Models, RouteError},
     scrub::ScrubError,
+    trace::Tracer,
 };
 
 /// Why a request is not answered by a model.
@@ -123,8 +124,14 @@ impl Trace {
         Refusal::Record(Box::new(self.copied()), cause, cap)
     }
 
-    fn write(self, reason: &'static str, status: StatusCode, now: UnixMillis) -> RequestId {
-        self.line.refused(reason, status, now);
+    fn write(
+        self,
+        reason: &'static str,
+        status: StatusCode,
+        now: UnixMillis,
+        tracer: Option<&Tracer>,
+    ) -> RequestId {
+        self.line.refused(reason, status, now, tracer);
         self.id
     }
 
@@ -154,17 +161,18 @@ impl Gateway {
         {
             response.headers_mut().insert(header::ALLOW, method);
         }
+        let tracer = self.tracer.as_deref();
         let id = match refusal {
             Refusal::Known(trace, _) => {
                 self.put_on_record(&trace, reason, status).await;
-                Some(trace.write(reason, status, now))
+                Some(trace.write(reason, status, now, tracer))
             }
-            Refusal::Forward(trace, _) => Some(trace.write(reason, status, now)),
+            Refusal::Forward(trace, _) => Some(trace.write(reason, status, now, tracer)),
             Refusal::Record(trace, cause, _) => {
                 if !matches!(cause, RecordError::OverBudget(_)) {
                     self.away.count(reason);
                 }
-                Some(trace.write(reason, status, now))
+                Some(trace.write(reason, status, now, tracer))
             }
             Refusal::Store(cause) => {
                 tracing::error!(cause = chain(&cause), "a question was not answered");

@@ -103,6 +103,14 @@ pub struct Letter {
 }
 
 impl Letter {
+    /// The same once more, for another try at the same upstream. The bytes are shared.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+        }
+    }
+
     /// How many bytes the body has.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

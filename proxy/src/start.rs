@@ -1,6 +1,10 @@
 //! The plane is put together.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use bauta_audit::{
     note::{Signer, Verifier},
@@ -17,8 +21,9 @@ use zeroize::Zeroizing;
 use crate::{
     Gateway, admit,
     config::{ModelConfig, UpstreamConfig},
+    federation::Issuer,
     follow::{FollowError, Follower},
-    forward::{Credential, Forwarder, Timeouts, UpstreamError, Upstreams},
+    forward::{Credential, Forwarder, Showing, Timeouts, UpstreamError, Upstreams},
     meter::Meter,
     metrics::Metrics,
     ports::{Feed, FeedBook, GatewayBook, Journal, ReplicaId, Replicas, RequestIds},
@@ -29,6 +34,7 @@ use crate::{
     reserve::limit::Limits,
     route::{Finding, Models, breaker::Patience, health::Health},
     scrub::CacheSeal,
+    trace::Tracer,
 };
 
 /// What the plane is made of.
@@ -52,8 +58,10 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// The `[[upstream]]` tables.
     pub upstreams: Vec<UpstreamConfig>,
-    /// What we show to each of them, by name.
-    pub credentials: HashMap<Name, Credential>,
+    /// The keys we show to each of them, by name, in the order in which they are tried.
+    pub credentials: HashMap<Name, Vec<Credential>>,
+    /// Who signs for upstreams that federate; public under `/federation/`.
+    pub issuer: Option<Arc<Issuer>>,
     /// The `[[model]]` tables.
     pub models: Vec<ModelConfig>,
     /// Keys the values that clients send to find a provider's cache again.
@@ -66,6 +74,8 @@ pub struct Parts {
     pub limits: admit::Limits,
     /// How long upstreams are waited for.
     pub timeouts: Timeouts,
+    /// Which requests are traced, and where to; none when left out.
+    pub tracer: Option<Tracer>,
 }
 
 impl Gateway {
@@ -110,18 +120,18 @@ impl Gateway {
 }
 
 fn connect(parts: &mut Parts) -> Result<Upstreams, StartError> {
-    let configs = parts.upstreams.iter();
-    let credentials: Vec<_> = configs
-        .map(|config| parts.credentials.remove(&config.name))
-        .collect();
-    if let Some(name) = parts.credentials.keys().next() {
+    let is_known = |name: &&Name| parts.upstreams.iter().any(|it| it.name == **name);
+    if let Some(name) = parts.credentials.keys().find(|name| !is_known(name)) {
         return Err(StartError::Credential(name.clone()));
     }
-    Ok(Upstreams::open(
-        &parts.upstreams,
-        credentials,
-        parts.timeouts,
-    )?)
+    let showing = Showing {
+        keys: mem::take(&mut parts.credentials),
+        issuer: parts.issuer.clone(),
+        clock: Arc::clone(&parts.clock),
+        randomness: Arc::clone(&parts.randomness),
+        tasks: parts.tasks.clone(),
+    };
+    Ok(Upstreams::open(&parts.upstreams, showing, parts.timeouts)?)
 }
 
 fn assemble(
@@ -133,7 +143,9 @@ fn assemble(
     replica: ReplicaId,
 ) -> Gateway {
     let clock = parts.clock;
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::of(&parts.models));
+    let tracer = parts.tracer.map(Arc::new);
+    let now = clock.now();
     let names: Vec<Name> = parts.upstreams.iter().map(|it| it.name.clone()).collect();
     let health = Health::new(names.len(), Patience::default(), Arc::clone(&clock));
     let health = Arc::new(health);
@@ -143,6 +155,7 @@ fn assemble(
         parts.max_token_life_seconds,
     ));
     Gateway {
+        issuer: parts.issuer,
         head: parts.limits,
         models,
         upstreams: names,
@@ -158,7 +171,12 @@ fn assemble(
             Arc::clone(&redeemer),
             Arc::clone(&clock),
         ),
-        meter: Meter::new(Arc::clone(&clock), Arc::clone(&metrics), parts.timeouts),
+        meter: Meter::new(
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            tracer.clone(),
+            parts.timeouts,
+        ),
         redeemer,
         health,
         follower,
@@ -168,6 +186,8 @@ fn assemble(
         clock,
         randomness: parts.randomness,
         metrics,
+        tracer,
+        sealed_at: AtomicI64::new(now.0),
         verify_url: parts.verify_url,
     }
 }

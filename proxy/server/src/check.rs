@@ -16,8 +16,8 @@ use crate::{
     config::Config,
     secret::SecretRef,
     serve::{
-        Role, Start, examine_doors, examine_gateway, examine_identity, gateway_root,
-        identity_signer, key_material,
+        Role, Start, examine_doors, examine_gateway, examine_identity, federation_issuer,
+        gateway_root, identity_signer, key_material,
     },
 };
 
@@ -109,7 +109,7 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
     }
     if role.has_gateway() {
         found.push(told("keys.gateway", gateway_root(config, base)));
-        found.extend(secrets(&gateway_secrets(config), base));
+        found.extend(upstream_keys(config, base));
     }
     let (stored, store) = databases(config, base, role).await;
     if role.has_identity() && own.iter().all(Finding::is_good) && config.sso.is_some() {
@@ -125,7 +125,7 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
     found.extend(models(config));
     if role.has_gateway() && found.iter().all(Finding::is_good) {
         let what = "every [[upstream]]";
-        found.push(told(what, examine_gateway(config, base)));
+        found.push(told(what, examine_gateway(&Start::new(config, base))));
     }
     found.push(told("the listeners", examine_doors(config, base)));
     found.extend(exposed(config, role));
@@ -206,11 +206,35 @@ fn identity_secrets(config: &Config) -> Vec<(String, SecretRef)> {
     all
 }
 
-fn gateway_secrets(config: &Config) -> Vec<(String, SecretRef)> {
-    let upstreams = config.upstream.iter();
-    let of = upstreams.filter_map(|it| Some((&it.name, it.credential.as_ref()?)));
-    of.map(|(name, source)| (format!("the credential of upstream {name}"), source.into()))
-        .collect()
+/// Every key of every upstream, and what a provider is told where there is none.
+fn upstream_keys(config: &Config, base: &Path) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Ok(root) = gateway_root(config, base) {
+        for upstream in &config.upstream {
+            let name = &upstream.name;
+            let sources = upstream.credential.iter().flat_map(|keys| &keys.all);
+            found.extend(sources.map(|source| {
+                let secret = SecretRef::from(&source.secret);
+                let read = secret.upstream_key(base, name, &root);
+                told(
+                    &format!("the credential of upstream {name}"),
+                    read.map_err(Into::into),
+                )
+            }));
+        }
+    }
+    match federation_issuer(config, base) {
+        Ok(None) => {}
+        Ok(Some(issuer)) => found.push(Finding::note(
+            "[federation]",
+            format!(
+                "providers are told to trust the issuer {}; `bauta keys issuer` shows its keys",
+                issuer.url()
+            ),
+        )),
+        Err(error) => found.push(Finding::bad("[federation]", chain(error.as_ref()))),
+    }
+    found
 }
 
 fn secrets(all: &[(String, SecretRef)], base: &Path) -> Vec<Finding> {

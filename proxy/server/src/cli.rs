@@ -13,6 +13,7 @@ mod completions;
 mod dev;
 mod env;
 pub(crate) mod init;
+mod keys;
 mod login;
 mod logout;
 mod member;
@@ -48,6 +49,9 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Write a commented configuration and keys with strict modes
     Init(init::Init),
+    /// Seal a provider's key, or show what providers are told to trust
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Export a log, or verify an export
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -142,6 +146,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(command) => block_on(check::run(command)),
         Command::Migrate(command) => block_on(migrate::run(command)),
         Command::Init(command) => init::run(&command),
+        Command::Keys(command) => keys::run(command),
         Command::Audit(command) => block_on(audit::run(command)),
         Command::Member(command) => block_on(member::run(command)),
         Command::Login(command) => block_on(login::run(command)),

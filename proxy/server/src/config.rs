@@ -43,6 +43,10 @@ pub struct Config {
     /// Eligibility rules by name.
     #[serde(default)]
     pub policy: BTreeMap<Name, PolicyConfig>,
+    /// Traces; none when left out.
+    pub telemetry: Option<Telemetry>,
+    /// The gateway as an issuer, for upstreams that give a token for an assertion of its own.
+    pub federation: Option<Federation>,
     /// Places that answer model requests.
     #[serde(default)]
     pub upstream: Vec<UpstreamConfig>,
@@ -125,6 +129,27 @@ pub struct Keys {
     pub gateway: Option<SecretRef>,
 }
 
+/// `[telemetry]`: traces of some requests of the gateway, in which nobody is named.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Where the collector takes OTLP over HTTP, without `/v1/traces`: `https`, or `http` on
+    /// loopback.
+    pub otlp: String,
+    /// One request in so many is traced.
+    #[serde(default = "one_in")]
+    pub one_in: u32,
+}
+
+/// `[federation]`: what the gateway signs its assertions with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Federation {
+    /// PKCS#8 files, P-256 or RSA. The first signs, all are published: a new key is added at the
+    /// end, put first when the providers have it, and the old one taken out a day later.
+    pub keys: Vec<SecretRef>,
+}
+
 impl Config {
     /// Reads and checks `file`, with `BAUTA__SECTION__KEY` from the environment on top.
     ///
@@ -177,6 +202,15 @@ impl Config {
                      its end (http only on loopback), such as \"https://ai.example.com\""
                 ));
             }
+        }
+        if let Some(telemetry) = &self.telemetry
+            && !is_origin(&telemetry.otlp)
+        {
+            return refuse(format!(
+                "telemetry.otlp is \"{}\"; write an https origin without a path or slash at its \
+                 end (http only on loopback), such as \"http://127.0.0.1:4318\"",
+                telemetry.otlp
+            ));
         }
         for (key, url) in [
             ("identity", &self.storage.identity),
@@ -336,6 +370,10 @@ fn is_origin(text: &str) -> bool {
     let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback);
     scheme && url.origin().ascii_serialization() == text
+}
+
+const fn one_in() -> u32 {
+    100
 }
 
 const OVERRIDE: &str = "BAUTA__";

@@ -13,7 +13,7 @@ use bauta_attestation::Plane;
 use bauta_proxy::Gateway;
 use tokio_util::sync::CancellationToken;
 
-use crate::listen::Tally;
+use crate::{listen::Tally, telemetry::otlp::Counts};
 
 /// What the operator's listener can see.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct Ops {
     pub(crate) gateway: Option<Arc<Gateway>>,
     /// Absent in a process that only knows requests.
     pub(crate) plane: Option<Arc<Plane>>,
+    /// What became of traces, where there are any.
+    pub(crate) traces: Option<Arc<Counts>>,
     /// Refusals of the edge.
     pub(crate) tally: Arc<Tally>,
     /// Set once the server drains.
@@ -60,6 +62,16 @@ async fn metrics(State(ops): State<Ops>) -> Response {
     text.push_str("# TYPE bauta_edge_total counter\n");
     let row = |(kind, count)| format!("bauta_edge_total{{kind=\"{kind}\"}} {count}\n");
     text.extend(ops.tally.counts().map(row));
+    if let Some(traces) = &ops.traces {
+        text.push_str(&traces.text());
+    }
+    text.push_str(concat!(
+        "# HELP bauta_build_info 1, by the version that runs.\n",
+        "# TYPE bauta_build_info gauge\n",
+        "bauta_build_info{version=\"",
+        env!("CARGO_PKG_VERSION"),
+        "\"} 1\n",
+    ));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -8,11 +8,14 @@ use std::{
 };
 
 use bauta_proxy::config::SecretSource;
+use bauta_token::{scope::Name, secret::Root};
 use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// `{ env = "NAME" }` or `{ file = "path" }`.
+pub(crate) mod sealed;
+
+/// `{ env = "NAME" }` or `{ file = "path" }`; of an upstream also `{ sealed = "path" }`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(from = "SecretSource")]
 #[non_exhaustive]
@@ -27,6 +30,11 @@ pub enum SecretRef {
         /// Relative to the configuration's folder.
         file: PathBuf,
     },
+    /// A file that `bauta keys seal` wrote.
+    Sealed {
+        /// Relative to the configuration's folder.
+        sealed: PathBuf,
+    },
 }
 
 impl From<&SecretSource> for SecretRef {
@@ -40,6 +48,7 @@ impl From<SecretSource> for SecretRef {
         match source {
             SecretSource::File(file) => Self::File { file },
             SecretSource::Env(env) => Self::Env { env },
+            SecretSource::Sealed(sealed) => Self::Sealed { sealed },
             // The kinds are these two; another one names nothing, and that is said when it is read.
             _ => Self::Env { env: String::new() },
         }
@@ -86,6 +95,34 @@ impl SecretRef {
         Ok(key)
     }
 
+    /// The secret as it is, for a key in a format of its own.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, or may be read by others.
+    pub fn whole(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        self.bytes(base)
+    }
+
+    /// A key of `upstream`: as [`SecretRef::text`], and opened with the gateway's root where it is
+    /// sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretRef::text`], and when it was sealed for another upstream or under another root.
+    pub fn upstream_key(
+        &self,
+        base: &Path,
+        upstream: &Name,
+        root: &Root,
+    ) -> Result<Zeroizing<String>, SecretError> {
+        let Self::Sealed { sealed } = self else {
+            return self.text(base);
+        };
+        let opened = read(&base.join(sealed)).and_then(|line| sealed::open(&line, upstream, root));
+        opened.map_err(|problem| self.refused(base, problem))
+    }
+
     fn bytes(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         match self {
             Self::Env { env } => std::env::var(env)
@@ -94,13 +131,14 @@ impl SecretRef {
             Self::File { file } => {
                 private(&base.join(file)).map_err(|problem| self.refused(base, problem))
             }
+            Self::Sealed { .. } => Err(self.refused(base, Problem::NotHere)),
         }
     }
 
     fn refused(&self, base: &Path, problem: Problem) -> SecretError {
         let place = match self {
             Self::Env { env } => format!("environment variable {env}"),
-            Self::File { file } => {
+            Self::File { file } | Self::Sealed { sealed: file } => {
                 // Whole, since what it is relative to is the configuration's folder and not the
                 // one that the command was typed in.
                 let file = base.join(file);
@@ -110,6 +148,17 @@ impl SecretRef {
         };
         SecretError { place, problem }
     }
+}
+
+/// A file whose contents say nothing: whoever may, reads it.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let file = File::open(path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => Problem::Absent,
+        _ => Problem::Io(cause),
+    })?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
@@ -160,6 +209,13 @@ enum Problem {
     NotAKey,
     #[error("others may read it (mode {0:o}); run `chmod 600` on it")]
     Loose(u32),
+    #[error("it is sealed, and only a key of an upstream can be; write env or file")]
+    NotHere,
+    #[error(
+        "it does not open: it was sealed for another upstream, or under another keys.gateway, or \
+         it is damaged; seal the key again with `bauta keys seal`"
+    )]
+    Closed,
     #[error("{0}")]
     Io(#[from] io::Error),
 }

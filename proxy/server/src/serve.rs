@@ -4,9 +4,10 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bauta_attestation::{Plane, config::Environment};
-use bauta_proxy::Gateway;
+use bauta_proxy::{Gateway, trace::Tracer};
 use bauta_token::ambient::{Clock, Randomness};
 use clap::ValueEnum;
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,6 +15,7 @@ use self::doors::Doors;
 use crate::{
     ambient::{SystemClock, SystemRandomness},
     config::Config,
+    telemetry::otlp::{self, Counts, Courier},
 };
 
 mod background;
@@ -23,7 +25,10 @@ mod planes;
 mod stores;
 
 pub(crate) use examine::{examine_doors, examine_gateway, examine_identity};
-pub(crate) use planes::{feed_origin, gateway_root, gateway_signer, identity_signer, key_material};
+pub(crate) use planes::{
+    credentials, federation_issuer, feed_origin, gateway_root, gateway_signer, identity_signer,
+    key_material,
+};
 pub use stores::{Stores, open_stores};
 
 /// Which plane runs in this process.
@@ -133,14 +138,22 @@ impl<'a> Start<'a> {
         // Both are installed once per process; a second call, as in a test binary, changes nothing.
         bauta_token::jws::install();
         drop(rustls::crypto::ring::default_provider().install_default());
-        let tasks = TaskTracker::new();
+        let (tasks, couriers) = (TaskTracker::new(), TaskTracker::new());
         let plane = if self.role.has_identity() {
             Some(planes::identity(&self).await?)
         } else {
             None
         };
+        let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
+        // Traces go on until the last request has ended.
+        let quiet = CancellationToken::new();
+        let (mut tracer, mut counts) = (None, None);
+        if let Some(collected) = traces(self.config)? {
+            couriers.spawn(collected.courier.run(quiet.clone()));
+            (tracer, counts) = (Some(collected.tracer), Some(collected.counts));
+        }
         let gateway = if self.role.has_gateway() {
-            Some(planes::gateway(&self, plane.as_ref(), &tasks).await?)
+            Some(planes::gateway(&self, plane.as_ref(), &tasks, tracer).await?)
         } else {
             None
         };
@@ -153,7 +166,6 @@ impl<'a> Start<'a> {
                 Err(error) => return Err(error).context("the gateway cannot follow the feed"),
             }
         }
-        let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
         background::start(&tasks, &stop, self.pace, plane.as_ref(), gateway.as_ref());
         // A simulated provider runs in this process.
         if let Some(sso) = self.config.sso.as_ref().filter(|_| plane.is_some())
@@ -161,14 +173,21 @@ impl<'a> Start<'a> {
         {
             background::meet(&tasks, &stop, sso.issuer.clone());
         }
-        let doors = doors::open(self, plane.as_ref(), gateway.as_ref(), &tasks, &draining).await?;
+        let seen = doors::Seen {
+            plane: plane.clone(),
+            gateway: gateway.clone(),
+            traces: counts,
+        };
+        let doors = doors::open(self, seen, &tasks, &draining).await?;
         Ok(Running {
             plane,
             gateway,
             doors,
             tasks,
+            couriers,
             stop,
             draining,
+            quiet,
         })
     }
 }
@@ -181,8 +200,11 @@ pub struct Running {
     pub gateway: Option<Arc<Gateway>>,
     doors: Doors,
     tasks: TaskTracker,
+    couriers: TaskTracker,
     stop: CancellationToken,
     draining: CancellationToken,
+    /// Set once no request can be traced any more.
+    quiet: CancellationToken,
 }
 
 impl Running {
@@ -228,6 +250,9 @@ impl Running {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        self.quiet.cancel();
+        self.couriers.close();
+        self.couriers.wait().await;
         // What was recorded while draining is in the log before the process ends.
         if let Some(gateway) = &self.gateway
             && let Err(error) = gateway.seal().await
@@ -240,6 +265,28 @@ impl Running {
             warn(&error, "seal the identity log");
         }
     }
+}
+
+/// What traces the requests of the gateway, where the configuration wants that.
+fn traces(config: &Config) -> anyhow::Result<Option<Collected>> {
+    let Some(telemetry) = &config.telemetry else {
+        return Ok(None);
+    };
+    let url = Url::parse(&telemetry.otlp)?.join("v1/traces")?;
+    let (outbox, courier, counts) = otlp::outbox(outbound()?, url);
+    let tracer = Tracer::new(Arc::new(outbox), telemetry.one_in);
+    Ok(Some(Collected {
+        tracer,
+        courier,
+        counts,
+    }))
+}
+
+/// What a collector of traces needs.
+struct Collected {
+    tracer: Tracer,
+    courier: Courier,
+    counts: Arc<Counts>,
 }
 
 /// The client that calls identity providers and vendors: no redirects, everything bounded in time.

@@ -19,6 +19,8 @@ use tracing_subscriber::{
     prelude::*,
 };
 
+pub(crate) mod otlp;
+
 /// JSON lines to standard error, or to `file` (made with mode 0600) when one is named. Many lines are
 /// one write, a tenth of a second late at most; a warning is written at once with all before it.
 ///

@@ -15,6 +15,8 @@ pub enum SecretSource {
     Env(String),
     /// A file that only its owner can read.
     File(PathBuf),
+    /// A file that `bauta keys seal` wrote: it opens with the gateway's root key only.
+    Sealed(PathBuf),
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
@@ -32,28 +34,44 @@ impl<'de> Visitor<'de> for Source {
         f.write_str(FORMS)
     }
 
-    // Refused without a word of it: what was typed here may be the secret itself.
     fn visit_str<E: Error>(self, _secret: &str) -> Result<Self::Value, E> {
-        Err(E::custom(format_args!(
-            "a secret is never inline: write {FORMS}"
-        )))
+        Err(inline())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let wrong = || A::Error::custom(format_args!("a secret is written {FORMS}"));
-        let source = match map.next_key::<String>()?.as_deref() {
-            Some("env") => SecretSource::Env(map.next_value()?),
-            Some("file") => SecretSource::File(map.next_value()?),
-            _ => return Err(wrong()),
-        };
-        match map.next_key::<String>()? {
-            None => Ok(source),
-            Some(_) => Err(wrong()),
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        match entry(map)? {
+            (source, None) => Ok(source),
+            (_, Some(_)) => Err(A::Error::custom(format_args!(
+                "a weight is for one of several keys: write [ {FORMS}, ... ]"
+            ))),
         }
     }
 }
 
-const FORMS: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+/// A secret, and the weight that stands beside it.
+pub(super) fn entry<'de, A: MapAccess<'de>>(
+    mut map: A,
+) -> Result<(SecretSource, Option<u32>), A::Error> {
+    let wrong = || A::Error::custom(format_args!("a secret is written {FORMS}"));
+    let (mut source, mut weight) = (None, None);
+    while let Some(key) = map.next_key::<String>()? {
+        match key.as_str() {
+            "weight" if weight.is_none() => weight = Some(map.next_value()?),
+            "env" if source.is_none() => source = Some(SecretSource::Env(map.next_value()?)),
+            "file" if source.is_none() => source = Some(SecretSource::File(map.next_value()?)),
+            "sealed" if source.is_none() => source = Some(SecretSource::Sealed(map.next_value()?)),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok((source.ok_or_else(wrong)?, weight))
+}
+
+/// Refused without a word of it: what was typed there may be the secret itself.
+pub(super) fn inline<E: Error>() -> E {
+    E::custom(format_args!("a secret is never inline: write {FORMS}"))
+}
+
+pub(super) const FORMS: &str = "{ env = \"NAME\" } or { file = \"path\" }";
 
 #[cfg(test)]
 mod tests {
@@ -71,7 +89,17 @@ mod tests {
             read(r#"{"file":"a/b"}"#).unwrap(),
             SecretSource::File("a/b".into())
         );
-        for bad in ["{}", r#"{"env":"A","file":"b"}"#, r#"{"key":"x"}"#, "7"] {
+        assert_eq!(
+            read(r#"{"sealed":"a/b"}"#).unwrap(),
+            SecretSource::Sealed("a/b".into())
+        );
+        for bad in [
+            "{}",
+            r#"{"env":"A","weight":2}"#,
+            r#"{"env":"A","file":"b"}"#,
+            r#"{"key":"x"}"#,
+            "7",
+        ] {
             let error = read(bad).unwrap_err().to_string();
             assert!(error.contains("{ env ="), "{bad}: {error}");
         }

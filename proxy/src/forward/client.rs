@@ -1,18 +1,23 @@
 //! Connections to upstreams: a pool for each, constant URIs, no redirects.
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
     vec,
 };
 
+use bauta_token::{
+    ambient::{Clock, Randomness},
+    scope::Name,
+};
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -22,12 +27,19 @@ use hyper_util::{
 };
 use thiserror::Error;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::credential::{Credential, Shown};
+use super::{
+    attempts::Attempts,
+    credential::Credential,
+    federated::{Counts, Federated, Held},
+    purse::{Purse, PurseState, Tried},
+};
 use crate::{
     admit::{Call, Route},
-    config::{BaseUrlError, Endpoint, UpstreamConfig},
+    config::{BaseUrlError, Endpoint, FederationConfig, FederationError, UpstreamConfig},
+    federation::Issuer,
     route::Door,
     scrub::Letter,
 };
@@ -42,7 +54,23 @@ struct Upstream {
     client: Client<Patient, Pieces>,
     endpoint: Endpoint,
     uris: Vec<(Route, bool, Uri)>,
-    shown: Option<Shown>,
+    purse: Purse,
+    attempts: Attempts,
+}
+
+/// What upstreams are shown.
+#[expect(clippy::exhaustive_structs, reason = "built in one place, whole")]
+pub struct Showing {
+    /// The keys of each upstream that has any, in the order in which they are tried.
+    pub keys: HashMap<Name, Vec<Credential>>,
+    /// Who signs for those that federate.
+    pub issuer: Option<Arc<Issuer>>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where unpredictable bytes come from.
+    pub randomness: Arc<dyn Randomness>,
+    /// Where tokens are got anew while the old ones are used.
+    pub tasks: TaskTracker,
 }
 
 /// How long an upstream is waited for.
@@ -80,10 +108,19 @@ pub(super) enum Lost {
     Broken,
     /// No answer in time, and nobody knows what the upstream did.
     Timeout,
+    /// There is no credential that it takes: it did nothing.
+    Credential,
+}
+
+impl Lost {
+    /// Whether the upstream provably did nothing.
+    pub(super) const fn did_nothing(self) -> bool {
+        matches!(self, Self::Unsent | Self::Credential)
+    }
 }
 
 impl Upstreams {
-    /// Builds a pool for each upstream. `credentials` are in the same order.
+    /// Builds a pool for each upstream.
     ///
     /// # Errors
     ///
@@ -91,15 +128,30 @@ impl Upstreams {
     /// cannot be used.
     pub fn open(
         configs: &[UpstreamConfig],
-        credentials: Vec<Option<Credential>>,
+        mut showing: Showing,
         timeouts: Timeouts,
     ) -> Result<Self, UpstreamError> {
-        let mut credentials = credentials.into_iter();
         let all = configs
             .iter()
-            .map(|config| open(config, credentials.next().flatten().as_ref(), timeouts))
+            .map(|config| open(config, &mut showing, timeouts))
             .collect::<Result<_, _>>()?;
         Ok(Self { all, timeouts })
+    }
+
+    /// Other keys for the upstream at this place of the configuration. Whether it has keys.
+    pub(super) fn rekey(&self, place: usize, keys: Vec<Credential>) -> bool {
+        let upstream = self.all.get(place);
+        upstream.is_some_and(|upstream| upstream.purse.rekey(keys))
+    }
+
+    /// What became of each time each was asked.
+    pub(super) fn attempts(&self) -> Vec<Attempts> {
+        self.all.iter().map(|it| it.attempts.copied()).collect()
+    }
+
+    /// How the credentials of each stand.
+    pub(super) fn purses(&self) -> Vec<PurseState> {
+        self.all.iter().map(|it| it.purse.state()).collect()
     }
 
     /// How long upstreams are waited for.
@@ -115,13 +167,45 @@ impl Upstreams {
         letter: Letter,
     ) -> Result<Response<Incoming>, Lost> {
         let upstream = self.all.get(door.upstream()).ok_or(Lost::Unsent)?;
-        let mut request = Request::new(Pieces::new(letter.body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = upstream.uri(call, door).ok_or(Lost::Unsent)?;
-        *request.headers_mut() = letter.headers;
-        if let Some(shown) = &upstream.shown {
-            shown.insert(request.headers_mut());
+        let sent = self.send_to(upstream, door, call, letter).await;
+        upstream.attempts.count(&sent);
+        sent
+    }
+
+    async fn send_to(
+        &self,
+        upstream: &Upstream,
+        door: &Door,
+        call: &Call,
+        letter: Letter,
+    ) -> Result<Response<Incoming>, Lost> {
+        let uri = upstream.uri(call, door).ok_or(Lost::Unsent)?;
+        let mut tried = Tried::default();
+        let mut next = Some(letter);
+        while let Some(letter) = next.take() {
+            // A second one only where there is a second credential.
+            let spare = upstream.purse.has_spare().then(|| letter.copied());
+            let mut request = Request::new(Pieces::new(letter.body));
+            *request.method_mut() = http::Method::POST;
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = letter.headers;
+            let shown = upstream.purse.show(request.headers_mut(), &mut tried).await;
+            let slip = shown.ok_or(Lost::Credential)?;
+            let response = self.answer(upstream, request).await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            upstream.purse.refused(&slip);
+            next = spare;
         }
+        Err(Lost::Credential)
+    }
+
+    async fn answer(
+        &self,
+        upstream: &Upstream,
+        request: Request<Pieces>,
+    ) -> Result<Response<Incoming>, Lost> {
         match timeout(self.timeouts.first_byte, upstream.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(cause)) if cause.is_connect() => {
@@ -153,7 +237,7 @@ impl Upstream {
 
 fn open(
     config: &UpstreamConfig,
-    credential: Option<&Credential>,
+    showing: &mut Showing,
     timeouts: Timeouts,
 ) -> Result<Upstream, UpstreamError> {
     let endpoint = config.endpoint()?;
@@ -162,6 +246,16 @@ fn open(
         .flat_map(|route| [(route, false), (route, true)])
         .filter_map(|(route, beta)| Some((route, beta, endpoint.uri(route, beta)?)))
         .collect();
+    Ok(Upstream {
+        client: pool(timeouts)?,
+        endpoint,
+        uris,
+        purse: purse(config, showing, timeouts)?,
+        attempts: Attempts::default(),
+    })
+}
+
+fn pool(timeouts: Timeouts) -> Result<Client<Patient, Pieces>, UpstreamError> {
     let mut client = Client::builder(TokioExecutor::new());
     client
         .pool_timer(TokioTimer::new())
@@ -169,11 +263,47 @@ fn open(
         .pool_max_idle_per_host(256)
         // Bounds the head of an answer, and what one stream holds on to.
         .http1_max_buf_size(64 * 1024);
-    Ok(Upstream {
-        client: client.build(connector(timeouts)?),
-        endpoint,
-        uris,
-        shown: credential.and_then(|credential| credential.header(config.dialect)),
+    Ok(client.build(connector(timeouts)?))
+}
+
+fn purse(
+    config: &UpstreamConfig,
+    showing: &mut Showing,
+    timeouts: Timeouts,
+) -> Result<Purse, UpstreamError> {
+    let keys = showing.keys.remove(&config.name).unwrap_or_default();
+    let clock = Arc::clone(&showing.clock);
+    let (name, dialect) = (config.name.clone(), config.dialect);
+    let Some(federation) = &config.federation else {
+        return Ok(Purse::of_keys(name, dialect, keys, clock));
+    };
+    if !keys.is_empty() || config.credential.is_some() {
+        return Err(FederationError::Both(name).into());
+    }
+    let source = federated(config, federation, showing, timeouts)?;
+    Ok(Purse::of_token(name, dialect, Arc::new(source), clock))
+}
+
+fn federated(
+    config: &UpstreamConfig,
+    federation: &FederationConfig,
+    showing: &Showing,
+    timeouts: Timeouts,
+) -> Result<Federated, UpstreamError> {
+    let issuer = showing.issuer.as_ref();
+    let issuer = issuer.ok_or_else(|| FederationError::NoIssuer(config.name.clone()))?;
+    Ok(Federated {
+        upstream: config.name.clone(),
+        config: federation.clone(),
+        uri: federation.token_uri(config)?,
+        issuer: Arc::clone(issuer),
+        client: pool(timeouts)?,
+        clock: Arc::clone(&showing.clock),
+        randomness: Arc::clone(&showing.randomness),
+        tasks: showing.tasks.clone(),
+        held: Mutex::new(Held::default()),
+        flight: Arc::default(),
+        counts: Counts::default(),
     })
 }
 
@@ -200,7 +330,7 @@ fn connector(timeouts: Timeouts) -> Result<Patient, UpstreamError> {
 
 /// A connector that waits so long and no longer, also for the handshake.
 #[derive(Clone)]
-struct Patient {
+pub(super) struct Patient {
     inner: HttpsConnector<HttpConnector>,
     patience: Duration,
 }
@@ -229,13 +359,13 @@ impl Service<Uri> for Patient {
 }
 
 /// A body that is sent piece by piece, its length known.
-struct Pieces {
+pub(super) struct Pieces {
     pieces: vec::IntoIter<Bytes>,
     left: u64,
 }
 
 impl Pieces {
-    fn new(pieces: Vec<Bytes>) -> Self {
+    pub(super) fn new(pieces: Vec<Bytes>) -> Self {
         let sizes = pieces
             .iter()
             .map(|piece| u64::try_from(piece.len()).unwrap_or(0));
@@ -278,6 +408,9 @@ pub enum UpstreamError {
     /// Its URL is refused.
     #[error("the base_url of an upstream is refused")]
     BaseUrl(#[from] BaseUrlError),
+    /// Its federation is refused.
+    #[error("the federation of an upstream is refused")]
+    Federation(#[from] FederationError),
     /// The platform's certificates cannot be used.
     #[error("the certificates of this system cannot be used")]
     Certificates(#[source] io::Error),

@@ -6,7 +6,10 @@ use zeroize::Zeroizing;
 use crate::dialect::Dialect;
 
 /// The gateway's own credential at an upstream. No `Debug`, `Clone` or `Serialize`.
-pub struct Credential(Zeroizing<String>);
+pub struct Credential {
+    secret: Zeroizing<String>,
+    weight: Option<u32>,
+}
 
 impl Credential {
     /// `None` when it cannot stand in a header.
@@ -14,7 +17,21 @@ impl Credential {
     pub fn new(secret: &str) -> Option<Self> {
         let secret = secret.trim();
         let fits = !secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic());
-        fits.then(|| Self(Zeroizing::new(secret.to_owned())))
+        fits.then(|| Self {
+            secret: Zeroizing::new(secret.to_owned()),
+            weight: None,
+        })
+    }
+
+    /// One of several that are used in proportion to their weights.
+    #[must_use]
+    pub const fn weighing(mut self, weight: u32) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    pub(super) const fn weight(&self) -> Option<u32> {
+        self.weight
     }
 
     /// The header that carries it in this dialect, never shown by `Debug`.
@@ -22,15 +39,15 @@ impl Credential {
         let (name, text) = match dialect {
             Dialect::Anthropic => (
                 HeaderName::from_static("x-api-key"),
-                Zeroizing::new(self.0.as_str().to_owned()),
+                Zeroizing::new(self.secret.as_str().to_owned()),
             ),
             Dialect::Gemini => (
                 HeaderName::from_static("x-goog-api-key"),
-                Zeroizing::new(self.0.as_str().to_owned()),
+                Zeroizing::new(self.secret.as_str().to_owned()),
             ),
             Dialect::OpenAi => (
                 header::AUTHORIZATION,
-                Zeroizing::new(format!("Bearer {}", self.0.as_str())),
+                Zeroizing::new(format!("Bearer {}", self.secret.as_str())),
             ),
         };
         let mut value = HeaderValue::from_str(&text).ok()?;

@@ -247,6 +247,12 @@ impl Queue {
         self.state().waiting.len()
     }
 
+    /// How many requests are on record and have not ended.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.state().open
+    }
+
     fn commit_at_once(&self, entry: Entry) -> Result<AtOnce, RecordError> {
         let Some(journal) = &self.journal else {
             return Ok(AtOnce::Waits(entry));

@@ -8,6 +8,8 @@ use std::{
 };
 
 use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bauta_proxy::federation::AssertionKey;
 use bauta_token::ambient;
 
 use super::{Exit, Failure, print};
@@ -35,12 +37,13 @@ pub(crate) fn run(init: &Init) -> Result<Exit, Failure> {
     for key in KEYS {
         new_key(&init.out.join("keys").join(key))?;
     }
+    new_issuer_key(&init.out.join("keys").join(ISSUER_KEY))?;
     write(&config, TEMPLATE.as_bytes())?;
     print::line(format!(
         "{}  the configuration: fill in [sso], [[verifier]] and [[upstream]]",
         config.display()
     ));
-    for key in KEYS {
+    for key in KEYS.into_iter().chain([ISSUER_KEY]) {
         print::line(format!(
             "{}  a fresh key: back it up where the database is not",
             init.out.join("keys").join(key).display()
@@ -67,6 +70,21 @@ pub(crate) fn new_key(path: &Path) -> anyhow::Result<()> {
     write(path, hex.as_bytes())
 }
 
+/// A fresh key for the gateway's assertions, as PEM, in a file that must not be there yet.
+pub(crate) fn new_issuer_key(path: &Path) -> anyhow::Result<()> {
+    let der = AssertionKey::generate().context("no key can be made")?;
+    let text = zeroize::Zeroizing::new(STANDARD.encode(&*der));
+    let mut pem = zeroize::Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());
+    for (place, letter) in text.chars().enumerate() {
+        if place > 0 && place.checked_rem(64) == Some(0) {
+            pem.push('\n');
+        }
+        pem.push(letter);
+    }
+    pem.push_str("\n-----END PRIVATE KEY-----\n");
+    write(path, pem.as_bytes())
+}
+
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     OpenOptions::new()
         .create_new(true)
@@ -79,6 +97,9 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// The root secrets of both planes.
 pub(crate) const KEYS: [&str; 3] = ["pepper", "kek", "gateway"];
+
+/// The key that signs the gateway's assertions; used where upstreams federate.
+pub(crate) const ISSUER_KEY: &str = "federation";
 
 /// The commented configuration that `deploy/` ships as well.
 pub(crate) const TEMPLATE: &str = include_str!("../../../../deploy/bauta.toml");

@@ -7,9 +7,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigFile, Exit, Failure, print};
 use crate::{
     ambient::{SystemClock, SystemRandomness},
+    chain::chain,
     config::Config,
     harden,
-    serve::{Role, Running, Start},
+    serve::{Role, Running, Start, credentials},
     telemetry,
 };
 
@@ -60,7 +61,7 @@ pub(crate) async fn until_told(running: &Running, file: &Path) -> anyhow::Result
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(file),
+            _ = hangup.recv() => print::note(reload(running, file)),
         }
     }
     print::note("bauta: draining; a second signal ends at once");
@@ -72,11 +73,83 @@ pub(crate) async fn until_told(running: &Running, file: &Path) -> anyhow::Result
     Ok(())
 }
 
-/// Says whether the file on disk could replace what runs. The last good configuration is kept in
-/// any case: what is applied to a running system must be applied whole, and that is a restart.
-fn reload(file: &Path) {
-    match Config::read(file) {
-        Ok(_) => print::note("bauta: the configuration is good; restart to put it in force"),
-        Err(error) => print::note(format!("bauta: kept the last good configuration: {error}")),
+/// Puts the upstreams' keys on disk in force, and says whether the rest could replace what runs. The
+/// last good configuration is kept in any case: what else is applied to a running system must be
+/// applied whole, and that is a restart.
+pub(crate) fn reload(running: &Running, file: &Path) -> String {
+    let kept =
+        |error: &dyn std::fmt::Display| format!("bauta: kept the last good configuration: {error}");
+    let config = match Config::read(file) {
+        Ok(config) => config,
+        Err(error) => return kept(&error),
+    };
+    let Some(gateway) = &running.gateway else {
+        return "bauta: the configuration is good; restart to put it in force".to_owned();
+    };
+    // All or none: a key that cannot be read must not leave half of them in force.
+    let keys = match credentials(&config, base(file)) {
+        Ok(keys) => keys,
+        Err(error) => return kept(&chain(error.as_ref())),
+    };
+    let renewed = keys.into_iter();
+    let renewed = renewed.map(|(name, keys)| gateway.rekey(&name, keys));
+    let count = renewed.filter(|done| *done).count();
+    format!(
+        "bauta: the configuration is good; the keys of {count} upstreams are in force, restart to \
+         put the rest in force"
+    )
+}
+
+#[cfg(all(test, feature = "dev"))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use bauta_sandbox::persona::Decision;
+
+    use super::*;
+    use crate::dev::{
+        member::Member,
+        stage::{Setting, Stage},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hangup_puts_the_keys_on_disk_in_force_or_none_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut setting = Setting::new(folder.path().join("bauta"));
+        setting.sandbox.anthropic.keys = vec!["rotated".to_owned()];
+        let stage = Stage::open(setting).await.unwrap();
+        let mut ada = Member::new(&stage.scene, "Ada");
+        ada.sign_in().await.unwrap();
+        ada.verify(Decision::Approve).await.unwrap();
+        let token = ada.labelled_token("frontier", "one", 30).await.unwrap();
+        let (file, key) = (
+            stage.scene.folder.join("bauta.toml"),
+            stage.scene.folder.join("keys/upstream"),
+        );
+        let asked = async || {
+            let http = &stage.scene.http;
+            let request = http.post(format!("{}/v1/messages", stage.scene.url));
+            let request = request.bearer_auth(&token);
+            let request = request
+                .header("anthropic-version", "2023-06-01")
+                .header("content-type", "application/json");
+            let body = "{\"model\":\"claude-opus\",\"max_tokens\":9,\
+                \"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+            request.body(body).send().await.unwrap().status().as_u16()
+        };
+
+        let before = asked().await;
+        fs::write(&key, "rotated").unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = reload(&stage.running, &file);
+        let kept = asked().await;
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let told = reload(&stage.running, &file);
+        let after = asked().await;
+
+        assert_eq!([before, kept, after], [502, 502, 200]);
+        assert!(refused.contains("chmod 600"), "{refused}");
+        assert!(told.contains("keys of 3 upstreams"), "{told}");
+        stage.close().await;
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     listen::{self, Hosts, Limits, Tls},
     ops::{self, Ops},
     secret::SecretRef,
+    telemetry::otlp::Counts,
 };
 
 /// Listeners that are open.
@@ -34,14 +35,22 @@ impl Doors {
     }
 }
 
+/// What is behind the doors.
+pub(super) struct Seen {
+    pub(super) plane: Option<Arc<Plane>>,
+    pub(super) gateway: Option<Arc<Gateway>>,
+    /// What became of traces, where there are any.
+    pub(super) traces: Option<Arc<Counts>>,
+}
+
 /// Binds and serves. One address for both planes is one origin; two are two.
 pub(super) async fn open(
     start: Start<'_>,
-    plane: Option<&Arc<Plane>>,
-    gateway: Option<&Arc<Gateway>>,
+    seen: Seen,
     tasks: &TaskTracker,
     draining: &CancellationToken,
 ) -> anyhow::Result<Doors> {
+    let (plane, gateway) = (seen.plane.as_ref(), seen.gateway.as_ref());
     let server = &start.config.server;
     let mut limits = Limits::new(hosts(start.config)?);
     limits.drain = DRAIN;
@@ -105,6 +114,7 @@ pub(super) async fn open(
             gateway: gateway.map(Arc::clone),
             plane: plane.map(Arc::clone),
             tally: Arc::clone(&limits.tally),
+            traces: seen.traces.clone(),
             draining: draining.clone(),
         });
         let limits = Limits::new(Hosts::new([address.to_string().as_str()])?);

@@ -1,14 +1,17 @@
 //! What a start would refuse, found without starting anything.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bauta_attestation::Plane;
-use bauta_proxy::forward::{Timeouts, Upstreams};
+use bauta_proxy::forward::{Showing, Timeouts, Upstreams};
 use bauta_storage::Identity;
+use tokio_util::task::TaskTracker;
 
 use super::{
     Start, doors,
-    planes::{credentials, gateway_root, gateway_signer, key_material, settings},
+    planes::{
+        credentials, federation_issuer, gateway_root, gateway_signer, key_material, settings,
+    },
 };
 use crate::config::Config;
 
@@ -24,12 +27,17 @@ pub(crate) async fn examine_identity(
 }
 
 /// What the gateway would refuse, besides its models.
-pub(crate) fn examine_gateway(config: &Config, base: &Path) -> anyhow::Result<()> {
+pub(crate) fn examine_gateway(start: &Start<'_>) -> anyhow::Result<()> {
+    let (config, base) = (start.config, start.base);
     gateway_signer(&gateway_root(config, base)?, config)?;
-    let mut known = credentials(config, base)?;
-    let upstreams = config.upstream.iter();
-    let shown = upstreams.map(|it| known.remove(&it.name)).collect();
-    Upstreams::open(&config.upstream, shown, Timeouts::default())?;
+    let showing = Showing {
+        keys: credentials(config, base)?,
+        issuer: federation_issuer(config, base)?.map(Arc::new),
+        clock: Arc::clone(&start.gateway_clock),
+        randomness: Arc::clone(&start.randomness),
+        tasks: TaskTracker::new(),
+    };
+    Upstreams::open(&config.upstream, showing, Timeouts::default())?;
     Ok(())
 }
 

@@ -14,8 +14,10 @@ use bauta_audit::note::{Signer, Verifier};
 use bauta_proxy::{
     Gateway, Parts as GatewayParts,
     admit::Limits,
+    federation::{AssertionKey, Issuer},
     forward::{Credential, Timeouts},
     ports::{Feed, FeedError},
+    trace::Tracer,
 };
 use bauta_token::{
     scope::Name,
@@ -148,6 +150,7 @@ pub(super) async fn gateway(
     start: &Start<'_>,
     plane: Option<&Arc<Plane>>,
     tasks: &TaskTracker,
+    tracer: Option<Tracer>,
 ) -> anyhow::Result<Arc<Gateway>> {
     let (config, base) = (start.config, start.base);
     let url = needed(config.storage.gateway.as_ref(), "storage.gateway")?;
@@ -164,6 +167,7 @@ pub(super) async fn gateway(
         randomness: Arc::clone(&start.randomness),
         tasks: tasks.clone(),
         credentials: credentials(config, base)?,
+        issuer: federation_issuer(config, base)?.map(Arc::new),
         upstreams: config.upstream.clone(),
         models: config.model.clone(),
         cache_key: root.derive("cache-seal/v1"),
@@ -171,6 +175,7 @@ pub(super) async fn gateway(
         max_token_life_seconds: longest_life(config),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
+        tracer,
     })
     .await?;
     Ok(gateway)
@@ -223,25 +228,49 @@ pub(crate) fn gateway_signer(root: &Root, config: &Config) -> anyhow::Result<Sig
     .context("server.gateway_url has a host that no log can be named after")
 }
 
-pub(super) fn credentials(
+/// The keys of every upstream that has any.
+pub(crate) fn credentials(
     config: &Config,
     base: &Path,
-) -> anyhow::Result<HashMap<Name, Credential>> {
+) -> anyhow::Result<HashMap<Name, Vec<Credential>>> {
     let mut found = HashMap::new();
+    let root = gateway_root(config, base)?;
     for upstream in &config.upstream {
-        let Some(source) = &upstream.credential else {
+        let Some(sources) = &upstream.credential else {
             continue;
         };
-        let secret = SecretRef::from(source).text(base)?;
-        let credential = Credential::new(&secret).with_context(|| {
-            format!(
-                "the credential of upstream {} cannot stand in a header",
-                upstream.name
-            )
-        })?;
-        found.insert(upstream.name.clone(), credential);
+        let keys = sources.all.iter().map(|source| {
+            let secret = SecretRef::from(&source.secret);
+            let secret = secret.upstream_key(base, &upstream.name, &root)?;
+            let key = Credential::new(&secret).with_context(|| {
+                format!(
+                    "a credential of upstream {} cannot stand in a header",
+                    upstream.name
+                )
+            })?;
+            Ok(match source.weight {
+                Some(weight) => key.weighing(weight),
+                None => key,
+            })
+        });
+        let keys = keys.collect::<anyhow::Result<_>>()?;
+        found.insert(upstream.name.clone(), keys);
     }
     Ok(found)
+}
+
+/// The gateway as an issuer, where the configuration makes it one.
+pub(crate) fn federation_issuer(config: &Config, base: &Path) -> anyhow::Result<Option<Issuer>> {
+    let Some(federation) = &config.federation else {
+        return Ok(None);
+    };
+    let keys = federation.keys.iter().map(|secret| {
+        let bytes = secret.whole(base)?;
+        AssertionKey::read(&bytes)
+            .map_err(|cause| anyhow::anyhow!("a key of federation.keys cannot be used: {cause}"))
+    });
+    let keys = keys.collect::<anyhow::Result<_>>()?;
+    Ok(Some(Issuer::new(&config.server.gateway_url, keys)?))
 }
 
 fn longest_life(config: &Config) -> i64 {
