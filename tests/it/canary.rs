@@ -1,10 +1,10 @@
 //! Nothing that says who somebody is, and nothing that was asked or answered, is in any byte written.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use bauta::dev::search::{Needle, search};
 use bauta_sandbox::{Reply, persona::Decision};
-use bauta_tests::{Backend, World, dump, process_log};
+use bauta_tests::{Backend, World, dump, process_log, root, tool};
 use serde_json::json;
 
 /// Planted in what a client sends.
@@ -40,6 +40,7 @@ async fn prv_01_no_planted_value_is_in_any_byte_written_on_postgres() {
 async fn nothing_is_written(backend: Backend) {
     let world = World::with(backend, |setting| {
         setting.sandbox.idp.leaky = true;
+        setting.edit = Box::new(traced);
     })
     .await;
     let mut needles: Vec<Needle> = CLIENT
@@ -78,9 +79,18 @@ async fn nothing_is_written(backend: Backend) {
     needles.extend(Needle::of("refresh token", &device.refresh));
     needles.extend(Needle::of("labelled token", &labelled));
     let databases = world.databases().to_vec();
-    let metrics = world.stage.running.gateway.as_ref().unwrap().metrics();
+    let metrics = world.stage.running.gateway.as_ref().unwrap().metrics() + &plane.metrics();
+    drop(plane);
+    let collector = world.stage.scene.sandbox.gemini.clone();
     let folder = world.end().await;
     fs::write(folder.path().join("metrics"), metrics).unwrap();
+    let requests = collector.requests();
+    let traces = requests.iter().filter(|it| it.path() == "/v1/traces");
+    let traces: Vec<_> = traces.map(|it| it.json().unwrap()).collect();
+    fs::write(folder.path().join("traces"), json!(traces).to_string()).unwrap();
+    nothing_but_known_attributes(&traces);
+    nothing_but_conventions(&folder.path().join("traces"));
+    nothing_but_known_fields(&fs::read_to_string(process_log()).unwrap());
     fs::copy(process_log(), folder.path().join("process.log")).unwrap();
     for database in &databases {
         fs::write(folder.path().join(database), dump(database).await).unwrap();
@@ -101,6 +111,104 @@ async fn nothing_is_written(backend: Backend) {
         "too little was written to be a journey"
     );
 }
+
+/// With every request traced. The collector is a simulator that keeps what it is sent; that it has
+/// no such path is its business.
+fn traced(text: String) -> String {
+    let mut bases = text.lines().filter_map(|it| it.strip_prefix("base_url = "));
+    let collector = bases.next_back().unwrap().to_owned();
+    format!("{text}\n[telemetry]\notlp = {collector}\none_in = 1\n")
+}
+
+/// The attributes of every span are on the list, and both kinds of span are there.
+fn nothing_but_known_attributes(traces: &[serde_json::Value]) {
+    let lists = traces.iter().flat_map(|it| {
+        let spans = it["resourceSpans"][0]["scopeSpans"][0]["spans"].clone();
+        spans.as_array().unwrap().clone()
+    });
+    let mut seen = BTreeSet::new();
+    for span in lists {
+        for attribute in span["attributes"].as_array().unwrap() {
+            seen.insert(attribute["key"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(seen, ATTRIBUTES.map(ToOwned::to_owned).into());
+}
+
+/// OpenTelemetry's own definitions read every span, and know every name that is not `bauta.*`.
+fn nothing_but_conventions(traces: &Path) {
+    let read = Command::new(tool("BAUTA_TEST_PYTHON", "python3"))
+        .arg(root().join("tests/clients/traces.py"))
+        .arg(traces)
+        .output()
+        .expect("BAUTA_TEST_PYTHON names no Python; ./tests/run installs one");
+    let error = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{error}");
+    let told: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert!(told["spans"].as_u64().unwrap() > 20, "{told}");
+    println!("{} spans in the words of the conventions", told["spans"]);
+}
+
+/// The fields of every line that a request leaves are on the list.
+fn nothing_but_known_fields(log: &str) {
+    let lines = log.lines().filter_map(|it| serde_json::from_str(it).ok());
+    let lines: Vec<serde_json::Value> = lines
+        .filter(|it: &serde_json::Value| {
+            it["target"] == "bauta_proxy::http" && it["message"] == "request"
+        })
+        .collect();
+    assert!(
+        lines.len() > 10,
+        "only {} requests left a line",
+        lines.len()
+    );
+    let mut seen = BTreeSet::new();
+    for line in &lines {
+        seen.extend(line.as_object().unwrap().keys().cloned());
+    }
+    assert_eq!(seen, FIELDS.map(ToOwned::to_owned).into());
+}
+
+/// All that a trace says of a request.
+const ATTRIBUTES: [&str; 16] = [
+    "bauta.cost_micro_usd",
+    "bauta.model",
+    "bauta.outcome",
+    "bauta.refusal",
+    "bauta.request.id",
+    "bauta.route",
+    "bauta.upstream",
+    "error.type",
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "http.response.status_code",
+];
+
+/// All that the process log says of a request.
+const FIELDS: [&str; 17] = [
+    "cost_micro_usd",
+    "first_byte_ms",
+    "input_tokens",
+    "level",
+    "message",
+    "model",
+    "outcome",
+    "output_tokens",
+    "reason",
+    "request",
+    "route",
+    "size_bytes",
+    "status",
+    "target",
+    "timestamp",
+    "took_ms",
+    "upstream",
+];
 
 /// Every way a request can go: answered, streamed, refused, broken, failed upstream.
 async fn exercise(world: &World, token: &str) {

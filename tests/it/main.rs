@@ -4,6 +4,8 @@ mod audit;
 mod canary;
 mod cli;
 mod commands;
+mod dashboards;
+mod federation;
 mod idp;
 mod journey;
 mod kill;
