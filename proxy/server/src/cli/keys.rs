@@ -118,19 +118,33 @@ mod tests {
 
     use super::*;
     use crate::{
-        cli::init::{KEYS, TEMPLATE, new_key, private_folder},
+        cli::init::{ISSUER_KEY, KEYS, TEMPLATE, new_issuer_key, new_key, private_folder},
         secret::SecretRef,
     };
 
     #[test]
+    fn the_key_that_init_makes_is_one_that_the_gateway_signs_with() {
+        let (folder, config) = home();
+        let key = folder.path().join("keys").join(ISSUER_KEY);
+        new_issuer_key(&key).unwrap();
+        let silent = Config::read(&config).unwrap();
+        let federation = "[federation]\nkeys = [ { file = \"keys/federation\" } ]\n\n[[scope]]";
+        fs::write(&config, TEMPLATE.replacen("[[scope]]", federation, 1)).unwrap();
+        let read = Config::read(&config).unwrap();
+
+        let issuer = federation_issuer(&read, folder.path()).unwrap().unwrap();
+
+        assert_eq!(issuer.url(), "https://ai-gw.example.com/federation");
+        assert!(issuer.jwks().contains("\"alg\":\"ES256\""));
+        assert!(federation_issuer(&silent, folder.path()).unwrap().is_none());
+        let pem = fs::read_to_string(&key).unwrap();
+        assert!(pem.lines().all(|line| line.len() <= 64), "{pem}");
+        assert!(new_issuer_key(&key).is_err(), "a key is never written over");
+    }
+
+    #[test]
     fn a_key_is_sealed_for_an_upstream_that_there_is_and_never_over_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        private_folder(&folder.path().join("keys")).unwrap();
-        for key in KEYS {
-            new_key(&folder.path().join("keys").join(key)).unwrap();
-        }
-        let config = folder.path().join("bauta.toml");
-        fs::write(&config, TEMPLATE).unwrap();
+        let (folder, config) = home();
         let command = |upstream: &str| Seal {
             file: ConfigFile {
                 config: config.clone(),
@@ -155,5 +169,16 @@ mod tests {
         let text = fs::read_to_string(command("anthropic").out).unwrap();
         assert!(!text.contains("canary"), "{text}");
         assert!(secret.text(folder.path()).is_err());
+    }
+
+    fn home() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        private_folder(&folder.path().join("keys")).unwrap();
+        for key in KEYS {
+            new_key(&folder.path().join("keys").join(key)).unwrap();
+        }
+        let config = folder.path().join("bauta.toml");
+        fs::write(&config, TEMPLATE).unwrap();
+        (folder, config)
     }
 }
