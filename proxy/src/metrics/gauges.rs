@@ -95,21 +95,14 @@ impl Gauges {
     }
 
     fn ages(&self, out: &mut Text) {
-        let ages = [
-            (
-                "bauta_gateway_sealed_age_seconds",
-                "How long ago entries last moved into the log under a signed checkpoint.",
-                self.sealed_ms,
-            ),
-        ];
-        for (name, help, ms) in ages {
-            out.family(name, Kind::Gauge, help);
-            let age = Decimal {
-                value: u64::try_from(ms).unwrap_or(0),
-                per_one: 1_000,
-            };
-            out.sample(name, &[], age);
-        }
+        let name = "bauta_gateway_sealed_age_seconds";
+        let help = "How long ago entries last moved into the log under a signed checkpoint.";
+        out.family(name, Kind::Gauge, help);
+        let age = Decimal {
+            value: u64::try_from(self.sealed_ms).unwrap_or(0),
+            per_one: 1_000,
+        };
+        out.sample(name, &[], age);
         if let Some(age_ms) = self.feed_age_ms {
             let name = "bauta_gateway_feed_age_milliseconds";
             let help = "Age of what is known of the identity plane.";
