@@ -11,6 +11,7 @@ mod journey;
 mod kill;
 mod newcomer;
 mod pages;
+mod race;
 mod schema;
 mod sdk;
 mod server;
