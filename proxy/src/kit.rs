@@ -162,6 +162,8 @@ pub(crate) enum Does {
     Waits(String),
     /// Writes what it is handed, then closes when the sender is dropped.
     Streams(mpsc::Receiver<String>),
+    /// The same with bytes that need not be text where they are cut.
+    Writes(mpsc::Receiver<Bytes>),
 }
 
 /// An upstream on loopback that answers one request after the other by a script.
@@ -233,6 +235,13 @@ async fn one(
         Does::Streams(mut pieces) => {
             while let Some(piece) = pieces.recv().await {
                 if socket.write_all(piece.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+        Does::Writes(mut pieces) => {
+            while let Some(piece) = pieces.recv().await {
+                if socket.write_all(&piece).await.is_err() {
                     return;
                 }
             }

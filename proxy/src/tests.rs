@@ -29,6 +29,7 @@ use crate::{
 
 mod gemini;
 mod keys;
+mod streams;
 
 #[tokio::test]
 async fn an_answer_is_relayed_byte_for_byte_and_settled() {
