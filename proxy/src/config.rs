@@ -3,7 +3,7 @@
 //! A configuration is hostile input: it is checked whole at load, and what is built from it
 //! (authorities, paths) is constant from then on. Nothing of a request ever reaches a URI.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use bauta_token::scope::{ModelName, Name};
 use http::{Uri, uri::Scheme};
@@ -114,6 +114,10 @@ pub struct ModelConfig {
     pub fallback: Vec<TargetConfig>,
     /// What it costs.
     pub price: Price,
+    /// What it costs at a tier of service that a request asks for by name (`service_tier`, `speed`,
+    /// `inference_geo`). A tier that has no price here is refused.
+    #[serde(default)]
+    pub tiers: BTreeMap<Name, Price>,
     /// The most tokens it writes in one answer; what a request that names no limit may cost.
     #[serde(default = "max_output")]
     pub max_output: u32,
@@ -132,8 +136,11 @@ pub struct TargetConfig {
     pub upstream: Name,
     /// What the model is called there.
     pub model: ModelName,
-    /// What it costs there, when that differs from the model's price.
+    /// What it costs there, when that differs from the model's price. The model's tiers are not for
+    /// it then.
     pub price: Option<Price>,
+    /// What its tiers of service cost there, when they differ from the model's.
+    pub tiers: Option<BTreeMap<Name, Price>>,
 }
 
 /// Where an upstream answers: scheme, authority and a constant URI per route.

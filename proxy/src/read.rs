@@ -11,8 +11,9 @@ mod fields;
 mod gemini;
 mod room;
 mod scan;
+mod tier;
 
-use bauta_token::scope::ModelName;
+use bauta_token::scope::{ModelName, Name};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::Body;
@@ -140,8 +141,10 @@ pub fn read(call: Call, body: Bytes) -> Result<Asked, ReadError> {
     }
     .filter(|limit| *limit > 0);
     let answers = number(Field::N)?;
+    let tier = tier::tier(&fields, &body)?;
     Ok(Asked {
         model,
+        tier,
         stream,
         max_output_tokens,
         answers: answers.unwrap_or(1).max(1),
@@ -169,8 +172,10 @@ fn read_gemini(call: Call, fields: Fields, body: Bytes) -> Result<Asked, ReadErr
         number(Spot::MaxOutputTokens)?,
         number(Spot::CandidateCount)?,
     );
+    let tier = tier::tier(&fields, &body)?;
     Ok(Asked {
         model,
+        tier,
         stream: call.route() == Route::StreamGenerateContent,
         max_output_tokens: tokens.filter(|limit| *limit > 0),
         answers: answers.unwrap_or(1).max(1),
@@ -197,6 +202,7 @@ pub struct Asked {
     stream: bool,
     max_output_tokens: Option<u32>,
     answers: u32,
+    tier: Option<Name>,
     fields: Fields,
 }
 
@@ -229,6 +235,13 @@ impl Asked {
     #[must_use]
     pub const fn answers(&self) -> u32 {
         self.answers
+    }
+
+    /// The tier of service that is asked for by name, if it is not the one that the list price is
+    /// for.
+    #[must_use]
+    pub const fn tier(&self) -> Option<&Name> {
+        self.tier.as_ref()
     }
 
     /// How many bytes it is.
@@ -332,6 +345,9 @@ pub enum ReadError {
     /// An answer that is worked out after the request is over, where nobody counts it.
     #[error("an answer in the background")]
     Background,
+    /// Two tiers of service at once: no price is for both.
+    #[error("two tiers of service at once")]
+    Tiers,
     /// A number that parsers read differently, or not at all.
     #[error("body has a number out of range")]
     Number,
@@ -402,9 +418,16 @@ impl ReadError {
                 "An answer in the background is neither counted nor fetched here. Ask without \
                  `background`."
             }
+            Self::Tiers => {
+                "`service_tier`, `speed` and `inference_geo` each have a price of their own, and there \
+                 is none for two of them. Name one."
+            }
             Self::OtherModel => "The body names another model than the path. Name it once.",
             Self::Type("model") => "`model` must be the name of a model.",
             Self::Type("stream") => "`stream` must be true or false.",
+            Self::Type("service_tier" | "serviceTier" | "speed" | "inference_geo") => {
+                "A tier of service must be the name of one."
+            }
             Self::Type(_) => "A limit in the body must be a whole number.",
         };
         (StatusCode::BAD_REQUEST, "invalid_request", sentence)

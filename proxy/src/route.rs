@@ -63,13 +63,14 @@ pub fn route(
     if known.is_empty() {
         return Err(RouteError::NoPseudonym);
     }
-    let targets: Vec<Door> = known
+    let priced = priced(&known, asked)?;
+    let targets: Vec<Door> = priced
         .iter()
         .filter(|door| health.admits(door.upstream(), now))
-        .map(|door| (*door).clone())
+        .cloned()
         .collect();
     if targets.is_empty() {
-        let wait = known
+        let wait = priced
             .iter()
             .map(|door| health.wait_ms(door.upstream(), now))
             .min();
@@ -84,6 +85,21 @@ pub fn route(
         context: model.context(),
         targets,
     })
+}
+
+/// Those of `doors` that have a price for what is asked, at that price. A count of tokens is free.
+fn priced(doors: &[&Door], asked: &Asked) -> Result<Vec<Door>, RouteError> {
+    let doors = doors.iter();
+    let priced: Vec<Door> = match asked.tier() {
+        Some(tier) if !asked.call().route().counts() => {
+            doors.filter_map(|door| door.at(tier)).collect()
+        }
+        _ => doors.map(|door| (*door).clone()).collect(),
+    };
+    if priced.is_empty() {
+        return Err(RouteError::Tier);
+    }
+    Ok(priced)
 }
 
 fn gated(model: &Model) -> RouteError {
@@ -161,6 +177,9 @@ pub enum RouteError {
     /// The token names no pseudonym for the provider.
     #[error("token has no pseudonym for the provider")]
     NoPseudonym,
+    /// A tier of service that has no price.
+    #[error("tier of service has no price")]
+    Tier,
     /// Every upstream is failing.
     #[error("no upstream is available")]
     Unavailable {
@@ -193,6 +212,12 @@ impl RouteError {
                 StatusCode::UNAUTHORIZED,
                 "token_too_old",
                 "This token was made before this provider was added. Sign in again for a new one.",
+            ),
+            Self::Tier => (
+                StatusCode::BAD_REQUEST,
+                "tier_refused",
+                "This tier of service has no price here. Ask without `service_tier`, `speed` or \
+                 `inference_geo`, or ask who runs the gateway to price it in `tiers`.",
             ),
             Self::Unavailable { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,

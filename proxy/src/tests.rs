@@ -780,6 +780,19 @@ async fn bud_01_a_race_never_spends_more_than_the_budget() {
 }
 
 #[tokio::test]
+async fn bud_08_a_tier_that_has_no_price_reaches_no_provider() {
+    let kit = Kit::new().await;
+    let ask = ASK.replace("\"max_tokens\"", "\"speed\":\"fast\",\"max_tokens\"");
+
+    let (head, body) = kit.ask(&ask).await;
+
+    assert_eq!(head.status, StatusCode::BAD_REQUEST);
+    assert_eq!(head.headers["bauta-refusal"], "tier_refused");
+    assert!(body.contains("has no price here"), "{body}");
+    assert!(kit.main.sent().is_empty() && kit.local.sent().is_empty());
+}
+
+#[tokio::test]
 async fn jwt_26_what_was_taken_away_opens_nothing() {
     let psn = claims().psn[&name("local")].clone();
     let cases = [

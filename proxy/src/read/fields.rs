@@ -19,6 +19,9 @@ pub(crate) enum Field {
     ClientMetadata,
     Tags,
     Background,
+    ServiceTier,
+    Speed,
+    InferenceGeo,
 }
 
 impl Field {
@@ -38,6 +41,9 @@ impl Field {
             Self::ClientMetadata => "client_metadata",
             Self::Tags => "tags",
             Self::Background => "background",
+            Self::ServiceTier => "service_tier",
+            Self::Speed => "speed",
+            Self::InferenceGeo => "inference_geo",
         }
     }
 
@@ -55,10 +61,13 @@ impl Field {
         Self::ClientMetadata,
         Self::Tags,
         Self::Background,
+        Self::ServiceTier,
+        Self::Speed,
+        Self::InferenceGeo,
     ];
 }
 
-const COUNT: usize = 13;
+const COUNT: usize = 16;
 
 /// What a key of the outermost object is.
 pub(super) enum Kind {

@@ -32,6 +32,7 @@ pub(crate) enum Spot {
     Labels,
     MaxOutputTokens,
     CandidateCount,
+    ServiceTier,
 }
 
 impl Spot {
@@ -42,6 +43,7 @@ impl Spot {
             Self::Labels => "labels",
             Self::MaxOutputTokens => "maxOutputTokens",
             Self::CandidateCount => "candidateCount",
+            Self::ServiceTier => "serviceTier",
         }
     }
 }
@@ -190,6 +192,7 @@ const ROOT: &[(&str, Role)] = &[
     ("safetySettings", Role::Plain),
     ("labels", Role::Is(Spot::Labels)),
     ("model", Role::Is(Spot::Model)),
+    ("serviceTier", Role::Is(Spot::ServiceTier)),
     ("content", Role::Opens(Node::Content)),
     ("taskType", Role::Plain),
     ("title", Role::Plain),

@@ -526,6 +526,69 @@ const NAMES: &[Field] = &[
     Field::Tags,
 ];
 
+#[test]
+fn bud_08_a_tier_is_read_in_each_place_and_a_usual_one_is_none() {
+    let asked = |route: &str, members: &str| {
+        let body = format!("{{\"model\":\"m\",{members}}}");
+        let asked = read(call(route), Bytes::from(body)).unwrap();
+        asked.tier().map(ToString::to_string)
+    };
+    let gemini = "/v1beta/models/m:generateContent";
+    for (route, members, tier) in [
+        ("/v1/messages", r#""speed":"fast""#, "fast"),
+        ("/v1/messages", r#""sp\u0065ed":"f\u0061st""#, "fast"),
+        ("/v1/messages", r#""inference_geo":"us""#, "us"),
+        (
+            "/v1/messages",
+            r#""service_tier":"auto","speed":"fast""#,
+            "fast",
+        ),
+        ("/v1/responses", r#""service_tier":"priority""#, "priority"),
+        ("/v1/chat/completions", r#""service_tier":"flex""#, "flex"),
+        (gemini, r#""serviceTier":"PRIORITY""#, "priority"),
+        (gemini, r#""service_tier":"flex""#, "flex"),
+    ] {
+        assert_eq!(asked(route, members).as_deref(), Some(tier), "{members}");
+    }
+    for (route, members) in [
+        (
+            "/v1/messages",
+            r#""service_tier":"standard_only","speed":"standard""#,
+        ),
+        (
+            "/v1/messages",
+            r#""service_tier":"auto","inference_geo":"global""#,
+        ),
+        (
+            "/v1/messages",
+            r#""speed":null,"metadata":{"speed":"fast"}"#,
+        ),
+        ("/v1/responses", r#""service_tier":"default""#),
+        (gemini, r#""serviceTier":"STANDARD""#),
+        (gemini, r#""generationConfig":{"serviceTier":"priority"}"#),
+    ] {
+        assert_eq!(asked(route, members), None, "{members}");
+    }
+}
+
+#[test]
+fn bud_08_a_tier_that_is_no_name_or_one_of_two_is_refused() {
+    for members in [
+        r#""speed":1"#,
+        r#""speed":"""#,
+        r#""speed":["fast"]"#,
+        r#""service_tier":"a b""#,
+        r#""Speed":"fast""#,
+        r#""speed":"standard","speed":"fast""#,
+        r#""speed":"fast","service_tier":"priority""#,
+        r#""speed":"fast","inference_geo":"us""#,
+    ] {
+        let body = format!("{{\"model\":\"m\",{members}}}");
+
+        assert!(ask(&body).is_err(), "{members}");
+    }
+}
+
 fn keys(count: usize) -> String {
     let keys: Vec<String> = (0..count).map(|n| format!("\"k{n}\":0,")).collect();
     keys.concat()

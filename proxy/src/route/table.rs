@@ -1,6 +1,10 @@
 //! The models of a configuration, checked whole.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use bauta_token::scope::{ModelName, Name};
 
@@ -126,6 +130,7 @@ pub struct Door {
     dialect: Dialect,
     model: ModelName,
     price: Price,
+    tiers: Arc<BTreeMap<Name, Price>>,
     fallback: bool,
     metadata: Metadata,
     end_user: EndUser,
@@ -166,6 +171,16 @@ impl Door {
     #[must_use]
     pub const fn price(&self) -> Price {
         self.price
+    }
+
+    /// The same at the price of `tier`, if that has one here.
+    #[must_use]
+    pub fn at(&self, tier: &Name) -> Option<Self> {
+        let price = *self.tiers.get(tier)?;
+        Some(Self {
+            price,
+            ..self.clone()
+        })
     }
 
     /// Whether it is another model than the one asked for, and the answer has to say so.
@@ -398,6 +413,7 @@ fn date_length(parts: &[&str]) -> usize {
 }
 
 fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
+    let tiers = Arc::new(model.tiers.clone());
     let door = |target: &TargetConfig, fallback: bool| {
         let mut places = upstreams.iter().enumerate();
         let (upstream, config) = places.find(|(_, it)| it.name == target.upstream)?;
@@ -408,6 +424,11 @@ fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
             dialect: config.dialect,
             model: target.model.clone(),
             price: target.price.unwrap_or(model.price),
+            tiers: match (&target.tiers, target.price) {
+                (Some(own), _) => Arc::new(own.clone()),
+                (None, None) => Arc::clone(&tiers),
+                (None, Some(_)) => Arc::default(),
+            },
             fallback,
             metadata: config.metadata,
             end_user: config.end_user,

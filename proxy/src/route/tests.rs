@@ -55,6 +55,36 @@ fn who_does_not_satisfy_the_gate_gets_the_fallback_and_nothing_else() {
 }
 
 #[test]
+fn bud_08_a_tier_is_reckoned_at_its_own_price_or_refused() {
+    let mut models = models();
+    models[0]["tiers"] = json!({ "fast": { "input": "30.00", "output": "150.00" } });
+    models[0]["targets"][1]["tiers"] = json!({ "us": { "input": "5.50", "output": "27.50" } });
+    // What has a price of its own has none of the model's tiers.
+    models[0]["fallback"][0]["price"] = json!({ "input": "0.00", "output": "0.00" });
+    let world = World::with(&models, &upstreams());
+    let ask = |path, more: Value| {
+        let mut body = json!({ "model": "opus" });
+        let more = more.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(more);
+        world.route_at(&verified(), path, &body)
+    };
+
+    let fast = ask("/v1/messages", json!({ "speed": "fast" })).unwrap();
+    let us = ask("/v1/messages", json!({ "inference_geo": "us" })).unwrap();
+    let plain = ask("/v1/messages", json!({ "speed": "standard" })).unwrap();
+    let other = ask("/v1/messages", json!({ "service_tier": "priority" }));
+    let count = ask("/v1/messages/count_tokens", json!({ "speed": "other" })).unwrap();
+
+    assert_eq!(served(&fast), ["a/claude-opus-4-7"]);
+    assert_eq!(fast.targets()[0].price().output.get(), 150_000_000);
+    assert_eq!(served(&us), ["b/claude-opus-4-7"]);
+    assert_eq!(us.targets()[0].price().input.get(), 5_500_000);
+    assert_eq!(plain.targets()[0].price().output.get(), 25_000_000);
+    assert_eq!(other.unwrap_err(), RouteError::Tier);
+    assert_eq!(count.targets().len(), 3);
+}
+
+#[test]
 fn a_gate_without_a_fallback_refuses_and_says_what_to_do() {
     let mut models = models();
     models[0]["fallback"] = json!([]);
@@ -286,8 +316,11 @@ impl World {
     }
 
     fn route(&self, bearer: &Member, model: &str) -> Result<Plan, RouteError> {
-        let body = Bytes::from(format!("{{\"model\":\"{model}\"}}"));
-        let asked = read::read(call("/v1/messages"), body).unwrap();
+        self.route_at(bearer, "/v1/messages", &json!({ "model": model }))
+    }
+
+    fn route_at(&self, bearer: &Member, path: &str, body: &Value) -> Result<Plan, RouteError> {
+        let asked = read::read(call(path), Bytes::from(body.to_string())).unwrap();
         route(&self.models, &self.health, bearer, &asked, self.clock.now())
     }
 

@@ -169,7 +169,7 @@ fn gemini(asked: &Asked) -> Vec<Edit> {
                 asked: asked.model().as_str().to_owned(),
                 written: body.slice(member.start..member.end),
             },
-            Spot::MaxOutputTokens | Spot::CandidateCount => return None,
+            Spot::MaxOutputTokens | Spot::CandidateCount | Spot::ServiceTier => return None,
         };
         Some(Edit::value(member, vec![piece]))
     });
