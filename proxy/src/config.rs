@@ -112,8 +112,9 @@ pub struct ModelConfig {
     /// Who answers when the gate is not satisfied or no target is available. Never gated.
     #[serde(default)]
     pub fallback: Vec<TargetConfig>,
-    /// What it costs.
-    pub price: Price,
+    /// What it costs, or `"free"`. Left out, what a provider asks for the model by the list that
+    /// comes with this program, where the upstream is that provider.
+    pub price: Option<Price>,
     /// What it costs at a tier of service that a request asks for by name (`service_tier`, `speed`,
     /// `inference_geo`). A tier that has no price here is refused.
     #[serde(default)]

@@ -1,10 +1,17 @@
 //! What an answer costs.
 
+use std::fmt;
+
 use bauta_token::units::MicroUsd;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use thiserror::Error;
 
 use crate::dialect::Usage;
+
+pub(crate) mod list;
 
 /// The cost of `usage` at `price`, rounded up to the next micro-dollar.
 ///
@@ -40,8 +47,7 @@ fn quoted(usage: Usage, price: Price) -> Option<u128> {
 }
 
 /// A list price, each in micro-dollars per million tokens.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "PriceConfig")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Price {
     /// For tokens read and found in no cache.
     pub input: MicroUsd,
@@ -56,6 +62,15 @@ pub struct Price {
 }
 
 impl Price {
+    /// Of what costs nothing.
+    pub const FREE: Self = Self {
+        input: MicroUsd::ZERO,
+        output: MicroUsd::ZERO,
+        cache_read: MicroUsd::ZERO,
+        cache_write: MicroUsd::ZERO,
+        cache_write_hour: MicroUsd::ZERO,
+    };
+
     /// The price of the dearest way to read one token: what an upper bound reckons with, since
     /// nobody knows beforehand what the provider finds in its cache.
     #[must_use]
@@ -79,6 +94,35 @@ struct PriceConfig {
     cache_write: Option<String>,
     /// `cache_write` when left out.
     cache_write_hour: Option<String>,
+}
+
+/// A table, or the word `free`.
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Price;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of prices, or \"free\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Price, E> {
+                match text {
+                    "free" => Ok(Price::FREE),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Price, A::Error> {
+                let written = PriceConfig::deserialize(MapAccessDeserializer::new(map))?;
+                written.try_into().map_err(de::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
 }
 
 impl TryFrom<PriceConfig> for Price {
@@ -191,6 +235,16 @@ mod tests {
         assert_eq!(price.cache_read, micro(500_000));
         assert_eq!(price.cache_write, price.input);
         assert_eq!(price.cache_write_hour, price.input);
+    }
+
+    #[test]
+    fn what_is_free_is_called_so() {
+        let free: Price = serde_json::from_str("\"free\"").unwrap();
+
+        assert_eq!(free, Price::FREE);
+        for bad in ["\"\"", "\"Free\"", "0", "null", "[]"] {
+            assert!(serde_json::from_str::<Price>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

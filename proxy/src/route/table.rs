@@ -12,7 +12,7 @@ use crate::{
     admit::segment,
     config::{EndUser, Metadata, ModelConfig, TargetConfig, UpstreamConfig},
     dialect::Dialect,
-    price::Price,
+    price::{Price, list},
 };
 
 /// The models that can be asked for. One exists only when nothing in it breaks a rule.
@@ -283,6 +283,19 @@ fn check_targets(model: &ModelConfig, upstreams: &[UpstreamConfig], findings: &m
             }
         }
     }
+    for target in model.targets.iter().chain(&model.fallback) {
+        let mut found = upstreams.iter().filter(|it| it.name == target.upstream);
+        if found
+            .next()
+            .is_some_and(|it| costs(model, target, it).is_none())
+        {
+            findings.push(Finding::error(format!(
+                "model {name}: nobody says what {} costs at {}: write `price = {{ input = \"5.00\", \
+                 output = \"25.00\" }}` (dollars per million tokens), or `price = \"free\"`",
+                target.model, target.upstream
+            )));
+        }
+    }
     let mut dialects: Vec<Dialect> = model.targets.iter().filter_map(dialect).collect();
     dialects.dedup();
     for spoken in &dialects {
@@ -412,23 +425,41 @@ fn date_length(parts: &[&str]) -> usize {
     }
 }
 
+/// What `target` costs, and its tiers: as the target says, as the model says, as the provider's list
+/// says. A tier goes with the price it stands beside.
+fn costs(
+    model: &ModelConfig,
+    target: &TargetConfig,
+    upstream: &UpstreamConfig,
+) -> Option<(Price, BTreeMap<Name, Price>)> {
+    let own = target.tiers.clone();
+    if let Some(price) = target.price {
+        return Some((price, own.unwrap_or_default()));
+    }
+    let written = own.unwrap_or_else(|| model.tiers.clone());
+    if let Some(price) = model.price {
+        return Some((price, written));
+    }
+    let endpoint = upstream.endpoint().ok()?;
+    let listed = list::find(endpoint.authority(), &target.model)?;
+    let mut tiers = listed.tiers.clone();
+    tiers.extend(written);
+    Some((listed.price, tiers))
+}
+
 fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
-    let tiers = Arc::new(model.tiers.clone());
     let door = |target: &TargetConfig, fallback: bool| {
         let mut places = upstreams.iter().enumerate();
         let (upstream, config) = places.find(|(_, it)| it.name == target.upstream)?;
+        let (price, tiers) = costs(model, target, config)?;
         Some(Door {
             upstream,
             name: config.name.clone(),
             provider: config.provider().clone(),
             dialect: config.dialect,
             model: target.model.clone(),
-            price: target.price.unwrap_or(model.price),
-            tiers: match (&target.tiers, target.price) {
-                (Some(own), _) => Arc::new(own.clone()),
-                (None, None) => Arc::clone(&tiers),
-                (None, Some(_)) => Arc::default(),
-            },
+            price,
+            tiers: Arc::new(tiers),
             fallback,
             metadata: config.metadata,
             end_user: config.end_user,

@@ -85,6 +85,38 @@ fn bud_08_a_tier_is_reckoned_at_its_own_price_or_refused() {
 }
 
 #[test]
+fn a_model_costs_what_is_written_or_what_its_provider_lists_or_is_refused() {
+    let mut models = models();
+    models[0].as_object_mut().unwrap().remove("price");
+    models[0]["fallback"][0]["price"] = json!("free");
+    models[0]["targets"] = json!([{ "upstream": "a", "model": "claude-opus-4-7" }]);
+    let mut official = upstreams();
+    official[0]["base_url"] = json!("https://api.anthropic.com");
+
+    let listed = World::with(&models, &official).route(&verified(), "opus");
+    let elsewhere = load(&models, &upstreams()).unwrap_err();
+    models[0]["targets"][0]["model"] = json!("claude-nobody-knows");
+    let unknown = load(&models, &official).unwrap_err();
+    models[0]["price"] = json!({ "input": "1.00", "output": "2.00" });
+    let written = World::with(&models, &official).route(&verified(), "opus");
+
+    let prices = |plan: Result<Plan, RouteError>| {
+        let plan = plan.unwrap();
+        let each = plan.targets().iter().map(|door| door.price().output.get());
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(prices(listed), [25_000_000, 0]);
+    assert_eq!(prices(written), [2_000_000, 0]);
+    for refused in [elsewhere, unknown] {
+        let errors = refused.iter().filter(|it| it.gravity == Gravity::Error);
+        let told: Vec<_> = errors.map(|it| it.sentence.as_str()).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("nobody says what claude-"), "{told:?}");
+        assert!(told[0].contains("price = \"free\""), "{told:?}");
+    }
+}
+
+#[test]
 fn a_gate_without_a_fallback_refuses_and_says_what_to_do() {
     let mut models = models();
     models[0]["fallback"] = json!([]);
