@@ -80,6 +80,38 @@ async fn gemini_streams_pass_the_plane_alike_cut_at_any_byte() {
     replay("/v1beta/models/gemini:streamGenerateContent?alt=sse").await;
 }
 
+#[tokio::test]
+async fn sse_06_who_leaves_at_any_byte_takes_the_upstream_with_them_and_pays_for_what_came() {
+    let all = all();
+    let stream = all.iter().find(|it| it.file == "anthropic-thinking-cache");
+    let stream = stream.unwrap();
+    let text = std::str::from_utf8(&stream.bytes).unwrap();
+    // The end is told in the last event: until then there is something to leave.
+    let last = text.rfind("event: message_stop").unwrap();
+    let cuts: Vec<usize> = (1..=last).collect();
+    for some in cuts.chunks(128) {
+        let plane = Plane::open().await;
+        for cut in some {
+            let begun = format!("{STREAM}{}", &text[..*cut]);
+            plane.kit.main.will(Does::Waits(begun));
+            let mut body = plane.kit.send(stream.request()).await.into_body();
+            let mut came = 0;
+            while came < *cut {
+                let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
+                came += data.len();
+            }
+            drop(body);
+            plane.kit.main.left().await;
+        }
+        for row in plane.kit.closed(some.len()).await {
+            let ended = row.ended.unwrap();
+            assert_eq!(ended.outcome, "client_gone");
+            assert!(ended.charged > Some(0) && ended.charged <= Some(row.held));
+        }
+    }
+    assert!(cuts.len() > 1_500, "{}", cuts.len());
+}
+
 /// Sends each stream of `path` once for each of its bytes, and once whole.
 async fn replay(path: &str) {
     let mut sent = 0;

@@ -21,8 +21,10 @@ use super::refusal::Reason;
 use super::wire::{Leaving, Running, Wire};
 use super::{Connection, Limits, door, target};
 
+mod calm;
 mod streams;
 
+use self::calm::Calm;
 use self::streams::{Coming, Watch};
 
 /// How often a connection is looked at for being idle or stalled.
@@ -42,6 +44,7 @@ where
         async move { Ok::<_, Infallible>(watch.over(answer(router, wire, limits, request).await)) }
     });
     let builder = builder(&connection.tracker);
+    let stream = Calm::new(stream, Arc::clone(&limits.tally));
     let mut serving = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
     let last_wait = tokio::select! {
         biased;

@@ -7,6 +7,7 @@
 )]
 
 mod differential;
+mod floods;
 mod rows;
 mod slow;
 mod socket;

@@ -32,16 +32,16 @@ use crate::listen::{Limits, Tls, TlsError, serve_tls};
 /// A certificate for `x` and its key, made for these tests and trusted by nobody else.
 const CERT: &[u8] = include_bytes!("cert.pem");
 const KEY: &[u8] = include_bytes!("key.pem");
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
-struct Secured {
-    address: SocketAddr,
+pub(super) struct Secured {
+    pub(super) address: SocketAddr,
     shutdown: CancellationToken,
     tracker: TaskTracker,
     _stop: DropGuard,
 }
 
-async fn secured(router: Router, limits: Limits) -> Secured {
+pub(super) async fn secured(router: Router, limits: Limits) -> Secured {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
@@ -64,7 +64,7 @@ async fn secured(router: Router, limits: Limits) -> Secured {
     }
 }
 
-async fn connect(address: SocketAddr, alpn: &[&str]) -> TlsStream<TcpStream> {
+pub(super) async fn connect(address: SocketAddr, alpn: &[&str]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(CERT).unwrap())
