@@ -1,6 +1,8 @@
 //! Streams as the providers document them, each in a file with where it is from and what it comes
 //! to, replayed cut at every byte: through the count, and through the whole plane.
 
+use std::sync::LazyLock;
+
 use bauta_token::scope::ModelName;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -325,12 +327,8 @@ impl Stream {
             Route::Responses => "{\"model\":\"gpt\",\"stream\":true,\"input\":\"hi\"}",
             _ => "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}]}",
         };
-        let token = token(|claims| {
-            let face = claims.psn[&name("local")].clone();
-            claims.psn.insert(name("openai"), face);
-        });
         Request::post(self.path())
-            .header("authorization", format!("Bearer {token}"))
+            .header("authorization", format!("Bearer {}", *TOKEN))
             .header("content-type", "application/json")
             .header("anthropic-version", "2023-06-01")
             .body(Body::from(body))
@@ -351,6 +349,14 @@ impl Stream {
         tally.total()
     }
 }
+
+/// Signed once: each replay is of thousands.
+static TOKEN: LazyLock<String> = LazyLock::new(|| {
+    token(|claims| {
+        let face = claims.psn[&name("local")].clone();
+        claims.psn.insert(name("openai"), face);
+    })
+});
 
 fn all() -> Vec<Stream> {
     FILES

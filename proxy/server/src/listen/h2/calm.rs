@@ -2,7 +2,7 @@
 //!
 //! A frame that asks for nothing costs its sender a few bytes and the server a turn of its state
 //! machine, an answer, or a stream that is made and thrown away. The library bounds some of them;
-//! PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA it takes for ever. So frames are counted
+//! PING, SETTINGS, PRIORITY, `WINDOW_UPDATE` and empty DATA it takes for ever. So frames are counted
 //! here, before the library sees them: each such frame spends a credit, and credit comes with time
 //! and with what the client is sent, since whoever reads much has windows to open.
 
