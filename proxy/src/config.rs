@@ -3,7 +3,7 @@
 //! A configuration is hostile input: it is checked whole at load, and what is built from it
 //! (authorities, paths) is constant from then on. Nothing of a request ever reaches a URI.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use bauta_token::scope::{ModelName, Name};
 use http::{Uri, uri::Scheme};
@@ -19,11 +19,13 @@ use crate::{
 mod federation;
 mod keys;
 mod secret;
+mod wait;
 
 pub use self::{
     federation::{FederationConfig, FederationError},
     keys::{KeySource, KeySources},
     secret::SecretSource,
+    wait::{TimeoutsConfig, Wait},
 };
 
 /// One `[[upstream]]`: a place that answers model requests.
@@ -51,6 +53,9 @@ pub struct UpstreamConfig {
     /// Where the pseudonym goes when the client names no end user.
     #[serde(default)]
     pub end_user: EndUser,
+    /// How long it is waited for, where that differs from the usual.
+    #[serde(default)]
+    pub timeouts: TimeoutsConfig,
 }
 
 impl UpstreamConfig {
@@ -142,6 +147,10 @@ pub struct TargetConfig {
     pub price: Option<Price>,
     /// What its tiers of service cost there, when they differ from the model's.
     pub tiers: Option<BTreeMap<Name, Price>>,
+    /// Its share of the work. Neighbours in the list that all have one share it: a grant stays
+    /// with one of them, so that a provider's cache finds its prompts again, and goes to the others
+    /// when that one fails. Without, targets are tried in order.
+    pub weight: Option<NonZeroU32>,
 }
 
 /// Where an upstream answers: scheme, authority and a constant URI per route.
@@ -233,6 +242,18 @@ impl Endpoint {
         &self.authority
     }
 
+    /// Host and port for a plain connection, with the scheme's port where none is written.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let port = if self.is_tls() { 443 } else { 80 };
+        let written = self.authority.rsplit_once(':');
+        // A colon inside brackets is part of an IPv6 address.
+        if written.is_some_and(|(_, port)| !port.contains(']')) {
+            return self.authority.clone();
+        }
+        format!("{}:{port}", self.authority)
+    }
+
     /// Whether the connection is encrypted; it always is off this machine.
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -269,10 +290,10 @@ fn host(host: &str) -> Result<bool, BaseUrlError> {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
-        return if refused(address) {
-            Err(BaseUrlError::Address)
-        } else {
+        return if may_be_upstream(address) {
             Ok(address.is_loopback())
+        } else {
+            Err(BaseUrlError::Address)
         };
     }
     let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
@@ -289,13 +310,17 @@ fn host(host: &str) -> Result<bool, BaseUrlError> {
     Ok(bare.eq_ignore_ascii_case("localhost"))
 }
 
-/// Addresses that are no upstream: link-local (cloud metadata), unspecified, multicast, mapped.
-fn refused(address: IpAddr) -> bool {
-    match address {
+/// Whether an upstream may have this address. None has one that is link-local (cloud metadata), a
+/// carrier's (100.64.0.0/10, RFC 6598), unspecified, multicast, mapped or tunnelled, nor the
+/// metadata address of the one cloud that has its own.
+pub(crate) fn may_be_upstream(address: IpAddr) -> bool {
+    !match address {
         IpAddr::V4(v4) => {
-            let [first, ..] = v4.octets();
-            first == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
+            let [first, second, ..] = v4.octets();
+            let carrier = first == 100 && (64..128).contains(&second);
+            first == 0 || carrier || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
         }
+        IpAddr::V6(v6) if v6.segments() == AMAZON => true,
         IpAddr::V6(v6) => {
             let mapped = matches!(v6.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _]);
             let tunnelled = matches!(
@@ -309,6 +334,9 @@ fn refused(address: IpAddr) -> bool {
         }
     }
 }
+
+/// Where Amazon's metadata service answers over IPv6.
+const AMAZON: [u16; 8] = [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254];
 
 /// Why a `base_url` is refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -330,7 +358,7 @@ pub enum BaseUrlError {
     #[error("base_url names a host in a spelling that is not canonical")]
     Host,
     /// An address that is never an upstream.
-    #[error("base_url names a link-local, mapped or unspecified address")]
+    #[error("base_url names a link-local, carrier, mapped or unspecified address")]
     Address,
     /// A path with anything but plain segments.
     #[error("base_url has a path that is not made of plain segments")]
@@ -414,6 +442,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_a_port_written_or_not() {
+        for (base, address) in [
+            ("https://a.example", "a.example:443"),
+            ("http://127.0.0.1:11434", "127.0.0.1:11434"),
+            ("http://[::1]", "[::1]:80"),
+            ("https://[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+        ] {
+            let endpoint = Endpoint::parse(Dialect::OpenAi, base).unwrap();
+
+            assert_eq!(endpoint.address(), address);
+        }
+    }
+
+    #[test]
     fn the_beta_flag_is_a_constant_of_ours() {
         let endpoint = Endpoint::parse(Dialect::Anthropic, "https://a.example").unwrap();
 
@@ -462,6 +504,31 @@ mod tests {
             "https://017700000001",
         ] {
             assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn srf_06_addresses_of_tunnels_carriers_and_zones_are_refused() {
+        for bad in [
+            "https://100.64.0.1",
+            "https://100.127.255.254",
+            "https://[fe80::1%25eth0]",
+            "https://[fe80::1%eth0]",
+            "https://[64:ff9b::7f00:1]",
+            "https://[2002:a9fe:a9fe::]",
+            "https://[2001:0:1::1]",
+            "https://[fd00:ec2::254]",
+            "https://0.0.0.0",
+            "https://0",
+        ] {
+            assert!(Endpoint::parse(Dialect::OpenAi, bad).is_err(), "{bad}");
+        }
+        for good in [
+            "https://100.63.0.1",
+            "https://100.128.0.1",
+            "https://10.0.0.1",
+        ] {
+            assert!(Endpoint::parse(Dialect::OpenAi, good).is_ok(), "{good}");
         }
     }
 

@@ -192,7 +192,10 @@ impl Told {
     fn is_final(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
             || self.status == StatusCode::NOT_IMPLEMENTED
-            || matches!(self.code, VERIFICATION_REQUIRED | BUDGET_EXHAUSTED)
+            || matches!(
+                self.code,
+                VERIFICATION_REQUIRED | BUDGET_EXHAUSTED | UPSTREAM_REFUSES
+            )
     }
 }
 
@@ -216,6 +219,8 @@ impl Cap {
 
 /// The code of a gate that the member does not satisfy.
 pub const VERIFICATION_REQUIRED: &str = "verification_required";
+/// The code of a provider that refuses until somebody acts there.
+pub const UPSTREAM_REFUSES: &str = "upstream_refuses";
 /// The code of a budget that is used up.
 pub const BUDGET_EXHAUSTED: &str = "budget_exhausted";
 

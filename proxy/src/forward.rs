@@ -1,27 +1,33 @@
 //! The request leaves; the answer comes back.
 //!
 //! The only stage that talks to a provider, and it takes nothing but a [`Recorded`]. Another
-//! target is tried only before the first byte of an answer, and only when the first one provably
-//! did nothing: it was never reached, it declined (503, 529), or asking twice is harmless.
+//! target is tried only before the first byte of an answer goes to the caller, and only when the
+//! one before provably did nothing: it was never reached, it declined, or asking twice is harmless
+//! (ADR 0033 has the table). Two are never asked at once.
 //! Redirects are never followed: a credential goes where configuration says and nowhere else.
 
 use std::{sync::Arc, time::Duration};
 
 use bauta_token::ambient::Clock;
-use http::{HeaderMap, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{Response, StatusCode};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use self::client::Lost;
+use self::{
+    client::Lost,
+    judge::{Verdict, is_harmless, judge},
+    round::{Answered, Round},
+};
 pub(crate) use self::{attempts::Attempts, purse::PurseState};
 pub use self::{
     client::{Showing, Timeouts, UpstreamError, Upstreams},
     credential::Credential,
+    relay::Relay,
 };
 use crate::{
     admit::Route,
     dialect::Dialect,
+    gate::Explanation,
     ports::{Outcome, Served},
     record::{Ended, Open, Recorded, Sent},
     redeem::{Cut, Redeemer, Watch},
@@ -35,15 +41,25 @@ mod client;
 mod credential;
 mod exchange;
 mod federated;
+mod guard;
+mod judge;
 mod purse;
+mod relay;
+mod round;
 
 /// What an upstream answered, before its first byte was read.
 pub struct Answer {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Relay>,
     pub(crate) dialect: Dialect,
     pub(crate) route: Route,
     pub(crate) fallback: bool,
     pub(crate) served_by: String,
+    /// The provider's refusal that it is, or that let another target answer.
+    pub(crate) explained: Option<&'static Explanation>,
+    /// The upstream's place in the configuration.
+    pub(crate) upstream: usize,
+    /// After so many seconds of silence it is given up.
+    pub(crate) idle_s: u32,
     pub(crate) hold: Hold,
     pub(crate) open: Open,
     pub(crate) sent: Sent,
@@ -77,22 +93,30 @@ impl Forwarder {
 
     /// Sends a request to its targets in order until one answers.
     ///
+    /// When none does, what the first of them said that declined is relayed.
+    ///
     /// # Errors
     ///
-    /// [`ForwardError`] when none did; the row is closed then.
+    /// [`ForwardError`] when none did and none said anything; the row is closed then.
     pub async fn forward(&self, recorded: Recorded) -> Result<Answer, ForwardError> {
         let (request, hold, mut open) = recorded.into_parts();
         let targets = request.plan().targets();
-        let mut failure = ForwardError::Unavailable;
-        let mut asked = None;
+        let mut round = Round::default();
+        let mut watch = self.redeemer.watch(request.pass().token());
         for (place, door) in targets.iter().enumerate() {
             // Taken away while the intent was being written: nothing leaves.
-            let mut watch = self.redeemer.watch(request.pass().token());
+            watch = self.redeemer.watch(request.pass().token());
             if let Some(cut) = watch.check(self.clock.now()) {
-                failure = cut.into();
+                round.end(cut.into());
                 break;
             }
+            if round.bars(door) {
+                continue;
+            }
             let Some(leave) = self.health.enter(door.upstream()) else {
+                if self.health.is_barred(door.upstream()) {
+                    round.bar(door);
+                }
                 continue;
             };
             let Some(letter) = request.letter(place) else {
@@ -100,60 +124,104 @@ impl Forwarder {
             };
             let sent = sent(&request, door, letter.size_bytes(), &hold);
             open.expect(left(&sent));
-            let call = request.call();
-            let sending = self.upstreams.send(door, call, letter);
+            round.asked = Some(sent.clone());
+            let sending = self.upstreams.send(door, request.call(), letter);
             let attempt = match self.watched(&mut watch, sending).await {
                 Ok(attempt) => attempt,
                 Err(cut) => {
-                    failure = ForwardError::Cut(cut);
-                    asked = Some(sent);
+                    round.end(ForwardError::Cut(cut));
                     break;
                 }
             };
-            let more = place.saturating_add(1) < targets.len();
-            asked = Some(sent.clone());
-            match attempt {
-                Ok(response) if is_encoded(response.headers()) => {
-                    leave.failed();
-                    failure = ForwardError::Strange;
-                    break;
-                }
-                Ok(response) if response.status().is_server_error() => {
-                    leave.failed();
-                    if more && may_repeat(call.route(), response.status()) {
-                        failure = ForwardError::Unavailable;
-                        continue;
-                    }
-                    return Ok(answer(response, &request, door, hold, open, sent, watch));
-                }
+            let verdict = match attempt {
                 Ok(response) => {
-                    leave.succeeded();
-                    if let Some(bad) = unfit(&response) {
-                        failure = bad;
-                        break;
+                    let hearing = judge(response, door, request.call(), leave);
+                    match self.watched(&mut watch, hearing).await {
+                        Ok(verdict) => verdict,
+                        Err(cut) => {
+                            round.end(ForwardError::Cut(cut));
+                            break;
+                        }
                     }
-                    return Ok(answer(response, &request, door, hold, open, sent, watch));
                 }
                 Err(lost) => {
-                    leave.failed();
-                    failure = lost.into();
-                    if !lost.did_nothing() && !is_harmless(call.route()) {
+                    if lost == Lost::Credential {
+                        // It refuses every one that there is, and will until somebody acts.
+                        leave.shut(false);
+                    } else {
+                        leave.failed();
+                    }
+                    let again = lost.did_nothing() || is_harmless(request.call().route());
+                    Verdict::Silent(lost.into(), again)
+                }
+            };
+            match verdict {
+                Verdict::Relay(response) => {
+                    let answered = Answered {
+                        place,
+                        response,
+                        explained: round.explained,
+                        sent,
+                    };
+                    return Ok(self.answer(answered, &request, hold, open, watch));
+                }
+                Verdict::Declined {
+                    response,
+                    told,
+                    soon,
+                } => {
+                    round.declined(place, response, told, sent, targets);
+                    if !round.has_more(targets, place, soon) {
+                        break;
+                    }
+                    round.only_targets |= soon;
+                }
+                Verdict::Silent(failure, again) => {
+                    round.end(failure);
+                    if !again {
                         break;
                     }
                 }
             }
         }
+        if let Some(answered) = round.heard() {
+            return Ok(self.answer(answered, &request, hold, open, watch));
+        }
         open.close(Ended {
-            outcome: failure.outcome(),
-            status: Some(failure.public().0),
-            sent: asked,
+            outcome: round.failure.outcome(),
+            status: Some(round.failure.public().0),
+            sent: round.asked,
             total: None,
         });
-        Err(failure)
+        Err(round.failure)
     }
-}
 
-impl Forwarder {
+    fn answer(
+        &self,
+        answered: Answered,
+        request: &Scrubbed,
+        hold: Hold,
+        open: Open,
+        watch: Watch,
+    ) -> Answer {
+        let door = request.plan().targets().get(answered.place);
+        let upstream = door.map_or(usize::MAX, Door::upstream);
+        Answer {
+            response: answered.response,
+            dialect: request.call().dialect(),
+            route: request.call().route(),
+            fallback: door.is_some_and(Door::is_fallback),
+            served_by: door.map(ToString::to_string).unwrap_or_default(),
+            explained: answered.explained,
+            upstream,
+            idle_s: self.upstreams.idle_s(upstream),
+            hold,
+            open,
+            sent: answered.sent,
+            watch,
+        }
+    }
+
     /// Other keys for the upstream at this place of the configuration, from the next request on.
     /// Whether it is one with keys.
     pub(crate) fn rekey(&self, place: usize, keys: Vec<Credential>) -> bool {
@@ -194,28 +262,6 @@ impl Forwarder {
 /// How often a request that waits for its answer is looked after.
 const GLANCE: Duration = Duration::from_millis(500);
 
-fn answer(
-    response: Response<Incoming>,
-    request: &Scrubbed,
-    door: &Door,
-    hold: Hold,
-    open: Open,
-    sent: Sent,
-    watch: Watch,
-) -> Answer {
-    Answer {
-        response,
-        dialect: request.call().dialect(),
-        route: request.call().route(),
-        fallback: door.is_fallback(),
-        served_by: door.to_string(),
-        hold,
-        open,
-        sent,
-        watch,
-    }
-}
-
 fn sent(request: &Scrubbed, door: &Door, size_bytes: usize, hold: &Hold) -> Sent {
     Sent {
         served: Arc::new(Served {
@@ -239,36 +285,12 @@ fn left(sent: &Sent) -> Ended {
     }
 }
 
-/// Whether the next target may be asked after this status: the upstream said that it did nothing,
-/// or doing it twice is harmless.
-fn may_repeat(route: Route, status: StatusCode) -> bool {
-    let declined = matches!(status.as_u16(), 503 | 529);
-    declined || is_harmless(route)
-}
-
-/// Counting and embedding change nothing and cost next to nothing.
-fn is_harmless(route: Route) -> bool {
-    route.counts() || route.embeds()
-}
-
-/// An answer that must not be relayed, whatever it says.
-fn unfit(response: &Response<Incoming>) -> Option<ForwardError> {
-    let status = response.status();
-    let strange = !status.is_success() && !status.is_client_error();
-    strange.then_some(ForwardError::Strange)
-}
-
-/// Packed although nothing packed was asked for: it could neither be counted nor cut.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-    encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
 /// Why no answer came.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ForwardError {
     /// No upstream could be reached, or all declined.
+    #[default]
     #[error("no upstream is available")]
     Unavailable,
     /// The connection broke after the request was sent.

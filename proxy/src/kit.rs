@@ -160,6 +160,8 @@ pub(crate) enum Does {
     Says(String),
     /// Writes these bytes and stays silent until the caller goes, then reports it.
     Waits(String),
+    /// Writes these bytes and resets the connection.
+    Resets(String),
     /// Writes what it is handed, then closes when the sender is dropped.
     Streams(mpsc::Receiver<String>),
     /// The same with bytes that need not be text where they are cut.
@@ -226,6 +228,10 @@ async fn one(
     };
     match does {
         Does::Says(text) => socket.write_all(text.as_bytes()).await.unwrap(),
+        Does::Resets(text) => {
+            socket.write_all(text.as_bytes()).await.unwrap();
+            socket.set_zero_linger().unwrap();
+        }
         Does::Waits(text) => {
             socket.write_all(text.as_bytes()).await.unwrap();
             // Nothing more is sent on this connection, so a read ends when it is closed.

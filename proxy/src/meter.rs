@@ -17,19 +17,19 @@ use bauta_token::ambient::Clock;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{
     admit::Route,
     dialect::{Dialect, Ending, Tally, Told},
-    forward::{Answer, Timeouts},
+    forward::{Answer, Relay, Timeouts},
     http::{self as http_line, Line},
     metrics::{self, Metrics},
     ports::Outcome,
     record::{Ended, Open, Sent},
     redeem::{Cut, Watch},
     reserve::{Hold, headers},
+    route::health::Health,
     trace::Tracer,
 };
 
@@ -39,6 +39,7 @@ pub struct Meter {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     tracer: Option<Arc<Tracer>>,
+    health: Arc<Health>,
     timeouts: Timeouts,
 }
 
@@ -49,12 +50,14 @@ impl Meter {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         tracer: Option<Arc<Tracer>>,
+        health: Arc<Health>,
         timeouts: Timeouts,
     ) -> Self {
         Self {
             clock,
             metrics,
             tracer,
+            health,
             timeouts,
         }
     }
@@ -70,6 +73,9 @@ impl Meter {
             route,
             fallback,
             served_by,
+            explained,
+            upstream,
+            idle_s,
             hold,
             open,
             sent,
@@ -83,6 +89,9 @@ impl Meter {
             FALLBACK,
             HeaderValue::from_static(if fallback { "true" } else { "false" }),
         );
+        if let Some(told) = explained {
+            kept.insert(EXPLAIN, HeaderValue::from_static(told.code));
+        }
         if let Ok(id) = HeaderValue::from_bytes(&open.id().letters()) {
             kept.insert(REQUEST, id);
         }
@@ -108,6 +117,8 @@ impl Meter {
                 _hold: hold,
                 line,
                 quiet_s: 0,
+                idle_s,
+                upstream,
             }),
             last: None,
             ticks: None,
@@ -124,7 +135,7 @@ impl Meter {
 
 /// The body of an answer.
 pub struct Metered {
-    inner: Incoming,
+    inner: Relay,
     /// Until the row is closed.
     live: Option<Live>,
     /// What is still to be said after that.
@@ -146,6 +157,8 @@ struct Live {
     _hold: Hold,
     line: Line,
     quiet_s: u32,
+    idle_s: u32,
+    upstream: usize,
 }
 
 impl Body for Metered {
@@ -244,7 +257,7 @@ impl Metered {
             return Poll::Ready(None);
         };
         live.quiet_s = live.quiet_s.saturating_add(1);
-        if live.quiet_s > timeouts.idle_s {
+        if live.quiet_s > live.idle_s {
             self.cut(End::Idle);
             return Poll::Ready(None);
         }
@@ -309,6 +322,11 @@ impl Live {
         } else {
             Outcome::UpstreamError
         };
+        match outcome {
+            Outcome::Completed => meter.health.completed(self.upstream),
+            Outcome::UpstreamTruncated => meter.health.broke_off(self.upstream),
+            _ => {}
+        }
         let total = self.tally.total();
         let served = Arc::clone(&self.sent.served);
         let ended = Ended {
@@ -427,6 +445,8 @@ fn insert(headers: &mut http::HeaderMap, name: HeaderName, text: &str) {
 
 const SERVED_BY: HeaderName = HeaderName::from_static("bauta-served-by");
 const FALLBACK: HeaderName = HeaderName::from_static("bauta-fallback");
+/// The code of a provider's refusal, for `bauta explain`.
+const EXPLAIN: HeaderName = HeaderName::from_static("bauta-explain");
 /// The journal's id of the request.
 pub(crate) const REQUEST: HeaderName = HeaderName::from_static("bauta-request");
 const ACCEL: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -5,7 +5,9 @@
 //! when the configuration is loaded.
 
 pub mod breaker;
+pub mod drill;
 pub mod health;
+mod spread;
 mod table;
 
 use bauta_token::{
@@ -15,9 +17,9 @@ use bauta_token::{
 use http::StatusCode;
 use thiserror::Error;
 
-use self::health::Health;
 pub use self::table::{Door, Finding, Gravity, Model, Models};
-use crate::read::Asked;
+use self::{breaker::Standing, health::Health};
+use crate::{dialect::Dialect, read::Asked};
 
 /// What a request may do, as far as routing asks. A [`Pass`](crate::redeem::Pass) is one.
 pub trait Bearer {
@@ -27,6 +29,9 @@ pub trait Bearer {
     fn satisfies(&self, policy: &Name) -> bool;
     /// Whether it has a pseudonym for `provider`: without one nothing is sent there.
     fn is_known_to(&self, provider: &Name) -> bool;
+    /// A number that is the same for every request of its grant, to choose among targets that
+    /// share the work.
+    fn draw(&self) -> u64;
 }
 
 /// The targets that may answer `asked`, best first.
@@ -46,13 +51,11 @@ pub fn route(
     let model = models
         .find(asked.model(), &bearer.scope().models)
         .ok_or(RouteError::NoModel)?;
-    let speaks = |door: &&Door| door.dialect() == dialect;
-    if !model.doors().iter().any(|door| speaks(&door)) {
+    if !model.doors().iter().any(|door| door.dialect() == dialect) {
         return Err(RouteError::Dialect);
     }
     let opens = model.gated_by().is_none_or(|gate| bearer.satisfies(gate));
-    let may = |door: &&Door| speaks(door) && (opens || door.is_fallback());
-    let allowed: Vec<&Door> = model.doors().iter().filter(may).collect();
+    let allowed: Vec<&Door> = allowed(model, dialect, opens).collect();
     if allowed.is_empty() {
         return Err(gated(model));
     }
@@ -64,19 +67,27 @@ pub fn route(
         return Err(RouteError::NoPseudonym);
     }
     let priced = priced(&known, asked)?;
-    let targets: Vec<Door> = priced
-        .iter()
-        .filter(|door| health.admits(door.upstream(), now))
-        .cloned()
-        .collect();
+    let standing = |door: &Door| health.standing(door.upstream(), now);
+    // Also one that has no price for this: what it refuses, its neighbours must not answer.
+    let is_barred = |door: &&&Door| matches!(standing(door), Standing::Barred);
+    let barred: Vec<&&Door> = known.iter().filter(is_barred).collect();
+    let mut targets = priced.clone();
+    targets.retain(|door| {
+        matches!(standing(door), Standing::Admits)
+            && !barred.iter().any(|bars| door.leads_round(bars))
+    });
     if targets.is_empty() {
-        let wait = priced
-            .iter()
-            .map(|door| health.wait_ms(door.upstream(), now))
-            .min();
-        return Err(RouteError::Unavailable {
-            wait_ms: wait.unwrap_or(0),
+        let waits = priced.iter();
+        let wait = waits.map(|door| health.wait_ms(door.upstream(), now)).min();
+        let wait_ms = wait.unwrap_or(0);
+        return Err(if barred.is_empty() {
+            RouteError::Unavailable { wait_ms }
+        } else {
+            RouteError::Barred
         });
+    }
+    if model.is_spread() {
+        spread::spread(&mut targets, bearer.draw());
     }
     Ok(Plan {
         model: model.name().clone(),
@@ -100,6 +111,12 @@ fn priced(doors: &[&Door], asked: &Asked) -> Result<Vec<Door>, RouteError> {
         return Err(RouteError::Tier);
     }
     Ok(priced)
+}
+
+/// Who may answer in `dialect`: targets only to those whom the gate opens, fallbacks to all.
+fn allowed(model: &Model, dialect: Dialect, opens: bool) -> impl Iterator<Item = &Door> {
+    let doors = model.doors().iter();
+    doors.filter(move |door| door.dialect() == dialect && (opens || door.is_fallback()))
 }
 
 fn gated(model: &Model) -> RouteError {
@@ -161,6 +178,10 @@ impl Plan {
     }
 }
 
+/// What a member is told whom a gate keeps out; a link follows.
+pub(crate) const GATED: &str =
+    "This model is open to members who are verified for it. Verify once, then sign in again:";
+
 /// Why nobody answers.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
@@ -180,6 +201,9 @@ pub enum RouteError {
     /// A tier of service that has no price.
     #[error("tier of service has no price")]
     Tier,
+    /// A provider refuses the organisation, and nothing that may answer instead is there.
+    #[error("provider refuses until somebody acts there")]
+    Barred,
     /// Every upstream is failing.
     #[error("no upstream is available")]
     Unavailable {
@@ -206,7 +230,7 @@ impl RouteError {
             Self::Gated(_) => (
                 StatusCode::FORBIDDEN,
                 crate::dialect::VERIFICATION_REQUIRED,
-                "This model is open to members who are verified for it. Verify once, then sign in again:",
+                GATED,
             ),
             Self::NoPseudonym => (
                 StatusCode::UNAUTHORIZED,
@@ -218,6 +242,12 @@ impl RouteError {
                 "tier_refused",
                 "This tier of service has no price here. Ask without `service_tier`, `speed` or \
                  `inference_geo`, or ask who runs the gateway to price it in `tiers`.",
+            ),
+            Self::Barred => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                crate::dialect::UPSTREAM_REFUSES,
+                "The provider of this model refuses your organisation until somebody acts there. \
+                 Tell your administrator.",
             ),
             Self::Unavailable { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -175,6 +175,7 @@ fn assemble(
             Arc::clone(&clock),
             Arc::clone(&metrics),
             tracer.clone(),
+            Arc::clone(&health),
             parts.timeouts,
         ),
         redeemer,

@@ -27,6 +27,7 @@ use crate::{
     ports::{Journal, memory::Failing},
 };
 
+mod failover;
 mod gemini;
 mod keys;
 mod streams;
@@ -546,6 +547,8 @@ async fn srf_03_a_redirect_is_neither_followed_nor_relayed() {
 async fn a_refusal_of_our_credential_does_not_sign_the_caller_out() {
     let kit = Kit::new().await;
     kit.main
+        .will(Does::Says(document("401 Unauthorized", "{}")));
+    kit.local
         .will(Does::Says(document("401 Unauthorized", "{}")));
 
     assert_eq!(kit.ask(ASK).await.0.status, StatusCode::BAD_GATEWAY);

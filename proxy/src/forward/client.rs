@@ -17,12 +17,15 @@ use bauta_token::{
     scope::Name,
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri, uri::Scheme};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use thiserror::Error;
@@ -34,6 +37,7 @@ use super::{
     attempts::Attempts,
     credential::Credential,
     federated::{Counts, Federated, Held},
+    guard::Guarded,
     purse::{Purse, PurseState, Tried},
 };
 use crate::{
@@ -56,6 +60,7 @@ struct Upstream {
     uris: Vec<(Route, bool, Uri)>,
     purse: Purse,
     attempts: Attempts,
+    timeouts: Timeouts,
 }
 
 /// What upstreams are shown.
@@ -154,10 +159,10 @@ impl Upstreams {
         self.all.iter().map(|it| it.purse.state()).collect()
     }
 
-    /// How long upstreams are waited for.
-    #[must_use]
-    pub const fn timeouts(&self) -> Timeouts {
-        self.timeouts
+    /// How long the upstream at this place may be silent in the middle of an answer, in seconds.
+    pub(super) fn idle_s(&self, upstream: usize) -> u32 {
+        let upstream = self.all.get(upstream);
+        upstream.map_or(self.timeouts.idle_s, |it| it.timeouts.idle_s)
     }
 
     pub(super) async fn send(
@@ -191,7 +196,7 @@ impl Upstreams {
             *request.headers_mut() = letter.headers;
             let shown = upstream.purse.show(request.headers_mut(), &mut tried).await;
             let slip = shown.ok_or(Lost::Credential)?;
-            let response = self.answer(upstream, request).await?;
+            let response = upstream.answer(request).await?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(response);
             }
@@ -201,12 +206,12 @@ impl Upstreams {
         Err(Lost::Credential)
     }
 
-    async fn answer(
-        &self,
-        upstream: &Upstream,
-        request: Request<Pieces>,
-    ) -> Result<Response<Incoming>, Lost> {
-        match timeout(self.timeouts.first_byte, upstream.client.request(request)).await {
+}
+
+impl Upstream {
+    async fn answer(&self, request: Request<Pieces>) -> Result<Response<Incoming>, Lost> {
+        let asking = self.client.request(request);
+        match timeout(self.timeouts.first_byte, asking).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(cause)) if cause.is_connect() => {
                 tracing::debug!(cause = crate::record::queue::chain(&cause), "not connected");
@@ -219,9 +224,7 @@ impl Upstreams {
             Err(_) => Err(Lost::Timeout),
         }
     }
-}
 
-impl Upstream {
     /// A constant, or a constant around the name that configuration gives the model at this door.
     fn uri(&self, call: &Call, door: &Door) -> Option<Uri> {
         if call.route().verb().is_some() {
@@ -241,21 +244,23 @@ fn open(
     timeouts: Timeouts,
 ) -> Result<Upstream, UpstreamError> {
     let endpoint = config.endpoint()?;
+    let timeouts = config.timeouts.over(timeouts);
     let routes = Route::TABLE.iter().map(|(_, route)| *route);
     let uris = routes
         .flat_map(|route| [(route, false), (route, true)])
         .filter_map(|(route, beta)| Some((route, beta, endpoint.uri(route, beta)?)))
         .collect();
     Ok(Upstream {
-        client: pool(timeouts)?,
+        client: pool(timeouts, endpoint.is_tls())?,
         endpoint,
         uris,
         purse: purse(config, showing, timeouts)?,
         attempts: Attempts::default(),
+        timeouts,
     })
 }
 
-fn pool(timeouts: Timeouts) -> Result<Client<Patient, Pieces>, UpstreamError> {
+fn pool(timeouts: Timeouts, is_tls: bool) -> Result<Client<Patient, Pieces>, UpstreamError> {
     let mut client = Client::builder(TokioExecutor::new());
     client
         .pool_timer(TokioTimer::new())
@@ -263,7 +268,7 @@ fn pool(timeouts: Timeouts) -> Result<Client<Patient, Pieces>, UpstreamError> {
         .pool_max_idle_per_host(256)
         // Bounds the head of an answer, and what one stream holds on to.
         .http1_max_buf_size(64 * 1024);
-    Ok(client.build(connector(timeouts)?))
+    Ok(client.build(connector(timeouts, is_tls)?))
 }
 
 fn purse(
@@ -292,12 +297,14 @@ fn federated(
 ) -> Result<Federated, UpstreamError> {
     let issuer = showing.issuer.as_ref();
     let issuer = issuer.ok_or_else(|| FederationError::NoIssuer(config.name.clone()))?;
+    let uri = federation.token_uri(config)?;
+    let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
     Ok(Federated {
         upstream: config.name.clone(),
         config: federation.clone(),
-        uri: federation.token_uri(config)?,
+        uri,
         issuer: Arc::clone(issuer),
-        client: pool(timeouts)?,
+        client: pool(timeouts, is_tls)?,
         clock: Arc::clone(&showing.clock),
         randomness: Arc::clone(&showing.randomness),
         tasks: showing.tasks.clone(),
@@ -309,8 +316,8 @@ fn federated(
 
 /// TLS by ring with the platform's certificates, or plain HTTP where configuration allows it
 /// (loopback). HTTP/1 only: a stream that is dropped closes its own connection and nothing else.
-fn connector(timeouts: Timeouts) -> Result<Patient, UpstreamError> {
-    let mut tcp = HttpConnector::new();
+fn connector(timeouts: Timeouts, is_tls: bool) -> Result<Patient, UpstreamError> {
+    let mut tcp = HttpConnector::new_with_resolver(Guarded::new(GaiResolver::new(), is_tls));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeouts.connect));
@@ -331,11 +338,12 @@ fn connector(timeouts: Timeouts) -> Result<Patient, UpstreamError> {
 /// A connector that waits so long and no longer, also for the handshake.
 #[derive(Clone)]
 pub(super) struct Patient {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<Tcp>,
     patience: Duration,
 }
 
-type Connection = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+type Tcp = HttpConnector<Guarded<GaiResolver>>;
+type Connection = <HttpsConnector<Tcp> as Service<Uri>>::Response;
 type Fault = Box<dyn StdError + Send + Sync>;
 
 impl Service<Uri> for Patient {

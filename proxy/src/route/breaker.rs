@@ -14,17 +14,24 @@ pub struct Patience {
     pub most_rest_ms: i64,
     /// How long one probe may take before another is let through.
     pub probe_ms: i64,
+    /// How long an upstream is left alone that refuses until somebody acts there. Doubles like the
+    /// rest.
+    pub shut_ms: i64,
+    /// The longest of that.
+    pub most_shut_ms: i64,
 }
 
 impl Default for Patience {
     /// Five failures; one second of rest, at most ten; a probe every half minute if none comes
-    /// back.
+    /// back. Half a minute for what a person has to change, at most five.
     fn default() -> Self {
         Self {
             failures: 5,
             rest_ms: 1_000,
             most_rest_ms: 10_000,
             probe_ms: 30_000,
+            shut_ms: 30_000,
+            most_shut_ms: 300_000,
         }
     }
 }
@@ -36,6 +43,28 @@ impl Default for Patience {
 pub struct Breaker {
     patience: Patience,
     state: State,
+    shut: Shut,
+}
+
+/// Whether an upstream refuses until somebody acts there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shut {
+    No,
+    Lost,
+    /// By a check of who asks: nothing leads round it.
+    Barred,
+}
+
+/// What a breaker lets through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// A request may pass.
+    Admits,
+    /// None may for a while.
+    Rests,
+    /// None may for a while, and the same model may not be asked elsewhere meanwhile.
+    Barred,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,7 +90,26 @@ impl Breaker {
         Self {
             patience,
             state: State::Closed { failures: 0 },
+            shut: Shut::No,
         }
+    }
+
+    /// What it lets through now. Changes nothing.
+    #[must_use]
+    pub fn standing(&self, now: UnixMillis) -> Standing {
+        if self.admits(now) {
+            Standing::Admits
+        } else if self.is_barred() {
+            Standing::Barred
+        } else {
+            Standing::Rests
+        }
+    }
+
+    /// Whether the upstream's last word was a check of who asks.
+    #[must_use]
+    pub const fn is_barred(&self) -> bool {
+        matches!(self.shut, Shut::Barred)
     }
 
     /// Whether a request would be let through now. Changes nothing.
@@ -91,6 +139,32 @@ impl Breaker {
     /// An upstream answered. Whatever was before, it is back.
     pub const fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };
+        self.shut = Shut::No;
+    }
+
+    /// An upstream refuses until somebody acts there; `bars` when it checks who asks.
+    pub fn shut(&mut self, bars: bool, now: UnixMillis) {
+        let again = self.shut != Shut::No;
+        self.shut = if bars { Shut::Barred } else { Shut::Lost };
+        self.state = match self.state {
+            State::Half { rest_ms, .. } if again => self.open(rest_ms.saturating_mul(2), now),
+            // One that was sent before it shut tells nothing new.
+            open @ State::Open { .. } if again => open,
+            _ => self.open(self.patience.shut_ms, now),
+        };
+    }
+
+    /// Answers broke off, one after the other: open at once, unless it is already.
+    pub fn tripped(&mut self, now: UnixMillis) {
+        if let State::Closed { .. } = self.state {
+            self.state = self.open(self.patience.rest_ms, now);
+        }
+    }
+
+    /// So many failures in a row open it.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.patience.failures
     }
 
     /// An upstream failed.
@@ -137,13 +211,18 @@ impl Breaker {
     pub const fn state(&self) -> &'static str {
         match self.state {
             State::Closed { .. } => "closed",
+            State::Open { .. } if !matches!(self.shut, Shut::No) => "shut",
             State::Open { .. } => "open",
             State::Half { .. } => "half_open",
         }
     }
 
     fn open(&self, rest_ms: i64, now: UnixMillis) -> State {
-        let rest_ms = rest_ms.min(self.patience.most_rest_ms);
+        let most_ms = match self.shut {
+            Shut::No => self.patience.most_rest_ms,
+            Shut::Lost | Shut::Barred => self.patience.most_shut_ms,
+        };
+        let rest_ms = rest_ms.min(most_ms);
         State::Open {
             until: UnixMillis(now.0.saturating_add(rest_ms)),
             rest_ms,
@@ -236,6 +315,42 @@ mod tests {
 
         assert!(!breaker.admits(at(30_999)));
         assert!(breaker.admits(at(31_000)));
+    }
+
+    #[test]
+    fn what_a_person_has_to_change_is_asked_for_ever_more_rarely() {
+        let mut breaker = Breaker::new(Patience::default());
+        let mut now = 0;
+        let mut rests = Vec::new();
+        for _ in 0..6 {
+            assert!(breaker.enter(at(now)));
+            breaker.shut(true, at(now));
+            // One more that was under way.
+            breaker.shut(true, at(now));
+            assert_eq!(breaker.standing(at(now)), Standing::Barred);
+            let rest = breaker.wait_ms(at(now));
+            rests.push(rest);
+            now += rest;
+        }
+
+        assert_eq!(rests, [30_000, 60_000, 120_000, 240_000, 300_000, 300_000]);
+        assert_eq!(breaker.state(), "shut");
+    }
+
+    #[test]
+    fn an_upstream_that_answers_again_is_barred_no_more() {
+        let mut breaker = Breaker::new(Patience::default());
+        breaker.shut(true, at(0));
+        assert!(breaker.enter(at(30_000)));
+        // Others still find it barred while one is on its way.
+        assert_eq!(breaker.standing(at(30_000)), Standing::Barred);
+
+        breaker.succeeded();
+
+        assert_eq!(breaker.standing(at(30_000)), Standing::Admits);
+        assert!(!breaker.is_barred());
+        breaker.shut(false, at(30_000));
+        assert_eq!(breaker.standing(at(30_000)), Standing::Rests);
     }
 
     #[test]

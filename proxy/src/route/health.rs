@@ -1,14 +1,19 @@
 //! Which upstreams answer, seen from here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bauta_token::{ambient::Clock, units::UnixMillis};
 
-use super::breaker::{Breaker, Patience};
+use super::breaker::{Breaker, Patience, Standing};
 
 /// One breaker per upstream, by its place in the configuration.
 pub struct Health {
     breakers: Vec<Mutex<Breaker>>,
+    /// Answers of each upstream that broke off after they had begun, in a row.
+    broken: Vec<AtomicU32>,
     clock: Arc<dyn Clock>,
 }
 
@@ -19,6 +24,7 @@ impl Health {
         let breakers = (0..upstreams).map(|_| Mutex::new(Breaker::new(patience)));
         Self {
             breakers: breakers.collect(),
+            broken: (0..upstreams).map(|_| AtomicU32::new(0)).collect(),
             clock,
         }
     }
@@ -27,6 +33,45 @@ impl Health {
     #[must_use]
     pub fn admits(&self, upstream: usize, now: UnixMillis) -> bool {
         self.breaker(upstream).is_some_and(|it| it.admits(now))
+    }
+
+    /// What is let through to `upstream`. Changes nothing.
+    #[must_use]
+    pub fn standing(&self, upstream: usize, now: UnixMillis) -> Standing {
+        self.breaker(upstream)
+            .map_or(Standing::Rests, |it| it.standing(now))
+    }
+
+    /// Whether the last word of `upstream` was a check of who asks.
+    #[must_use]
+    pub fn is_barred(&self, upstream: usize) -> bool {
+        self.breaker(upstream).is_some_and(|it| it.is_barred())
+    }
+
+    /// An answer of `upstream` came to its end.
+    pub fn completed(&self, upstream: usize) {
+        // Nearly always it is zero: then nothing is written that other threads read.
+        if let Some(broken) = self.broken.get(upstream)
+            && broken.load(Ordering::Relaxed) != 0
+        {
+            broken.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// An answer of `upstream` broke off after it had begun. As many in a row as failures open its
+    /// breaker: an upstream that begins every answer and ends none is gone.
+    pub fn broke_off(&self, upstream: usize) {
+        let Some(broken) = self.broken.get(upstream) else {
+            return;
+        };
+        let n = broken.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let now = self.clock.now();
+        if let Some(mut breaker) = self.breaker(upstream)
+            && n >= breaker.failures()
+        {
+            broken.store(0, Ordering::Relaxed);
+            breaker.tripped(now);
+        }
     }
 
     /// Milliseconds until a request to `upstream` may pass.
@@ -48,7 +93,7 @@ impl Health {
         })
     }
 
-    /// `closed`, `open` or `half_open`, in the order of the configuration.
+    /// `closed`, `open`, `shut` or `half_open`, in the order of the configuration.
     #[must_use]
     pub fn states(&self) -> Vec<&'static str> {
         (0..self.breakers.len())
@@ -78,6 +123,15 @@ impl Leave<'_> {
         self.told = true;
         if let Some(mut breaker) = self.health.breaker(self.upstream) {
             breaker.succeeded();
+        }
+    }
+
+    /// It refuses until somebody acts there; `bars` when it checks who asks.
+    pub fn shut(mut self, bars: bool) {
+        self.told = true;
+        let now = self.health.clock.now();
+        if let Some(mut breaker) = self.health.breaker(self.upstream) {
+            breaker.shut(bars, now);
         }
     }
 
@@ -140,6 +194,29 @@ mod tests {
         health.enter(0).unwrap().succeeded();
 
         assert_eq!(health.states(), ["closed", "closed"]);
+    }
+
+    #[test]
+    fn an_upstream_that_begins_every_answer_and_ends_none_is_gone() {
+        let (health, clock) = health();
+        let breaks_off = || {
+            health.enter(0).unwrap().succeeded();
+            health.broke_off(0);
+        };
+        for _ in 0..4 {
+            breaks_off();
+        }
+        health.completed(0);
+        for _ in 0..4 {
+            breaks_off();
+        }
+        assert_eq!(health.states(), ["closed", "closed"]);
+
+        breaks_off();
+
+        assert_eq!(health.states(), ["open", "closed"]);
+        clock.0.store(1_000, Ordering::Relaxed);
+        assert!(health.enter(0).is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -87,6 +88,7 @@ pub struct Model {
     doors: Vec<Door>,
     max_output: u32,
     context: u32,
+    spread: bool,
 }
 
 impl Model {
@@ -119,6 +121,11 @@ impl Model {
     pub const fn context(&self) -> u32 {
         self.context
     }
+
+    /// Whether any of its targets share the work.
+    pub(super) const fn is_spread(&self) -> bool {
+        self.spread
+    }
 }
 
 /// One place that answers for a model.
@@ -132,6 +139,7 @@ pub struct Door {
     price: Price,
     tiers: Arc<BTreeMap<Name, Price>>,
     fallback: bool,
+    weight: Option<NonZeroU32>,
     metadata: Metadata,
     end_user: EndUser,
 }
@@ -187,6 +195,19 @@ impl Door {
     #[must_use]
     pub const fn is_fallback(&self) -> bool {
         self.fallback
+    }
+
+    /// Its share of the work among its neighbours that have one too.
+    #[must_use]
+    pub const fn weight(&self) -> Option<NonZeroU32> {
+        self.weight
+    }
+
+    /// Whether asking it would get round a check by which `refused` has turned the organisation
+    /// away: the same model, whatever it is called here, or the same provider.
+    #[must_use]
+    pub fn leads_round(&self, refused: &Self) -> bool {
+        self.provider == refused.provider || is_same(&self.model, &refused.model)
     }
 
     /// What becomes of the `metadata` of a client.
@@ -461,16 +482,19 @@ fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
             price,
             tiers: Arc::new(tiers),
             fallback,
+            weight: target.weight,
             metadata: config.metadata,
             end_user: config.end_user,
         })
     };
     let targets = model.targets.iter().filter_map(|it| door(it, false));
     let fallback = model.fallback.iter().filter_map(|it| door(it, true));
+    let doors: Vec<Door> = targets.chain(fallback).collect();
     Model {
         name: model.name.clone(),
         gated_by: model.gated_by.clone(),
-        doors: targets.chain(fallback).collect(),
+        spread: doors.iter().any(|door| door.weight.is_some()),
+        doors,
         max_output: model.max_output,
         context: model.context,
     }

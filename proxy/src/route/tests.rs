@@ -210,6 +210,124 @@ fn when_every_upstream_of_a_gated_model_fails_the_fallback_answers() {
 }
 
 #[test]
+fn a_providers_own_gate_is_not_got_round_by_another_door() {
+    let world = World::new();
+
+    world.health.enter(0).unwrap().shut(true);
+
+    // `b` has the same model: only the other model answers, and who has none is told the truth.
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(served(&plan), ["local/qwen3"]);
+    let mut bearer = verified();
+    bearer.known = vec!["a", "b"];
+    let refused = world.route(&bearer, "opus").unwrap_err();
+    assert_eq!(refused, RouteError::Barred);
+    assert_eq!(refused.public().1, "upstream_refuses");
+
+    world.clock.0.store(30_000, Ordering::Relaxed);
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(plan.targets()[0].to_string(), "a/claude-opus-4-7");
+}
+
+#[test]
+fn a_second_key_of_a_provider_that_refuses_is_no_way_round() {
+    let mut upstreams = upstreams();
+    upstreams[2]["provider"] = json!("a");
+    let world = World::with(&models(), &upstreams);
+
+    world.health.enter(0).unwrap().shut(true);
+
+    assert_eq!(
+        world.route(&verified(), "opus").unwrap_err(),
+        RouteError::Barred
+    );
+}
+
+#[test]
+fn what_is_lost_for_want_of_money_may_be_had_elsewhere() {
+    let world = World::new();
+
+    world.health.enter(0).unwrap().shut(false);
+
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(served(&plan), ["b/claude-opus-4-7", "local/qwen3"]);
+}
+
+#[test]
+fn targets_with_weights_share_the_work_and_a_grant_stays_with_one() {
+    let mut models = models();
+    models[0]["targets"] = json!([
+        { "upstream": "a", "model": "claude-opus-4-7", "weight": 3 },
+        { "upstream": "b", "model": "claude-opus-4-7", "weight": 1 },
+    ]);
+    let world = World::with(&models, &upstreams());
+    let mut firsts = [0, 0];
+    for draw in 0..4_000 {
+        let bearer = Member { draw, ..verified() };
+
+        let plan = world.route(&bearer, "opus").unwrap();
+
+        let served = served(&plan);
+        assert_eq!(served, self::served(&world.route(&bearer, "opus").unwrap()));
+        assert_eq!(served.len(), 3);
+        assert_eq!(served[2], "local/qwen3", "a fallback is not among them");
+        firsts[usize::from(served[0].starts_with("b/"))] += 1;
+    }
+    println!("3 : 1 became {} : {}", firsts[0], firsts[1]);
+    assert!((2_850..3_150).contains(&firsts[0]), "{firsts:?}");
+
+    world.fail(0);
+    let plan = world.route(&verified(), "opus").unwrap();
+    assert_eq!(served(&plan), ["b/claude-opus-4-7", "local/qwen3"]);
+}
+
+#[test]
+fn targets_without_weights_keep_their_order() {
+    let world = World::new();
+    for draw in 0..100 {
+        let bearer = Member { draw, ..verified() };
+        let plan = world.route(&bearer, "opus").unwrap();
+        assert_eq!(plan.targets()[0].to_string(), "a/claude-opus-4-7");
+    }
+    let nothing = json!({ "upstream": "a", "model": "m", "weight": 0 });
+    assert!(serde_json::from_value::<crate::config::TargetConfig>(nothing).is_err());
+}
+
+#[test]
+fn the_drill_tells_what_answers_without_a_provider() {
+    let (models, _) = load(&models(), &upstreams()).unwrap();
+    let rows = |gone: &str, down: &[usize]| {
+        let rows = drill::without(&models, &name(gone), |it| !down.contains(&it));
+        rows.into_iter()
+            .map(|row| {
+                let answer = row.answer.map_or("nothing".to_owned(), |(door, _)| door);
+                format!("{} {:?}: {answer}", row.model, row.asker)
+            })
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(drill::providers(&models).len(), 3);
+    assert_eq!(
+        rows("a", &[]),
+        [
+            "opus Opens: b/claude-opus-4-7",
+            "opus Shut: local/qwen3",
+            "haiku Opens: nothing",
+        ]
+    );
+    assert_eq!(
+        rows("local", &[]),
+        [
+            "opus Opens: a/claude-opus-4-7",
+            "opus Shut: nothing",
+            "haiku Opens: a/claude-haiku-4-5",
+        ]
+    );
+    // What cannot be reached now does not stand in for anybody.
+    assert_eq!(rows("a", &[1, 2])[0], "opus Opens: nothing");
+}
+
+#[test]
 fn a_gated_model_is_behind_its_gate_at_every_door() {
     let doors = [
         "claude-opus-4-7",
@@ -375,6 +493,7 @@ struct Member {
     terms: Terms,
     satisfies: bool,
     known: Vec<&'static str>,
+    draw: u64,
 }
 
 impl Bearer for Member {
@@ -389,6 +508,10 @@ impl Bearer for Member {
     fn is_known_to(&self, provider: &Name) -> bool {
         self.known.contains(&provider.as_str())
     }
+
+    fn draw(&self) -> u64 {
+        self.draw
+    }
 }
 
 fn verified() -> Member {
@@ -402,6 +525,7 @@ fn verified() -> Member {
         },
         satisfies: true,
         known: vec!["a", "b", "local"],
+        draw: 7,
     }
 }
 
