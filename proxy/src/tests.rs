@@ -30,6 +30,7 @@ use crate::{
 mod failover;
 mod gemini;
 mod keys;
+mod presets;
 mod streams;
 
 #[tokio::test]

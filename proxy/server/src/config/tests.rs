@@ -153,3 +153,24 @@ fn refused(text: &str) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+#[test]
+fn every_table_to_copy_is_understood_in_the_configuration_that_is_shipped() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+    let shipped = fs::read_to_string(format!("{folder}/bauta.toml")).unwrap();
+    let mut tried = 0;
+    for entry in fs::read_dir(format!("{folder}/upstreams")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "toml") {
+            continue;
+        }
+        let tables = fs::read_to_string(&path).unwrap();
+
+        let config = Config::parse(&format!("{shipped}\n{tables}"), std::iter::empty()).unwrap();
+
+        let loaded = bauta_proxy::route::Models::load(&config.model, &config.upstream);
+        assert!(loaded.is_ok(), "{}: {loaded:?}", path.display());
+        tried += 1;
+    }
+    assert_eq!(tried, 7);
+}
