@@ -5,6 +5,7 @@ mod canary;
 mod cli;
 mod commands;
 mod dashboards;
+mod failover;
 mod federation;
 mod idp;
 mod journey;

@@ -11,7 +11,9 @@ mod check;
 mod completions;
 #[cfg(feature = "dev")]
 mod dev;
+mod drill;
 mod env;
+mod explain;
 pub(crate) mod init;
 mod keys;
 mod login;
@@ -45,6 +47,11 @@ enum Command {
     Serve(serve::Serve),
     /// Say what is wrong with a configuration and how to mend it
     Check(check::Check),
+    /// Try what would happen, and print a figure
+    #[command(subcommand)]
+    Drill(drill::Drill),
+    /// Say what a provider's refusal means, who can help it, and how
+    Explain(explain::Explain),
     /// Bring the databases to the newest schema
     Migrate(migrate::Migrate),
     /// Write a commented configuration and keys with strict modes
@@ -144,6 +151,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Dev(command) => block_on(dev::run(command)),
         Command::Serve(command) => block_on(serve::run(command)),
         Command::Check(command) => block_on(check::run(command)),
+        Command::Drill(command) => block_on(drill::run(command)),
+        Command::Explain(command) => explain::run(&command),
         Command::Migrate(command) => block_on(migrate::run(command)),
         Command::Init(command) => init::run(&command),
         Command::Keys(command) => keys::run(command),
