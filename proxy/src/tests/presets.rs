@@ -184,7 +184,7 @@ impl World {
             upstream.base_url = format!("{here}{path}");
             if upstream.credential.is_some() {
                 let ours = crate::forward::Credential::new("sk-ours").unwrap();
-                parts.credentials.insert(upstream.name.clone(), ours);
+                parts.credentials.insert(upstream.name.clone(), vec![ours]);
             }
         }
         let providers = parts.upstreams.iter().map(|it| it.provider().to_string());

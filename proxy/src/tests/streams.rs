@@ -156,7 +156,7 @@ impl Plane {
              \"price\":{\"input\":\"1.75\",\"output\":\"14.00\",\"cache_read\":\"0.175\"}}";
         parts.models.push(serde_json::from_str(gpt).unwrap());
         let key = Credential::new("sk-ours").unwrap();
-        parts.credentials.insert(name("openai"), key);
+        parts.credentials.insert(name("openai"), vec![key]);
         // A manifest is newer than the one before it.
         kit.clock.advance(1_000);
         kit.told.publish(|published| {
