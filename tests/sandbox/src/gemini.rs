@@ -9,7 +9,7 @@ mod refusal;
 pub use refusal::Refusal;
 
 use crate::answer::Answer;
-use crate::model::{Desk, Reply, Spoken, Usage, tokens};
+use crate::model::{Call, Desk, Reply, Spoken, Usage, tokens};
 use crate::request::Request;
 use crate::server::{Counterpart, Simulator};
 use crate::sse::Frame;
@@ -122,13 +122,14 @@ impl Contents {
 
     fn generate(&self, model: &str, asked: &Asked) -> Answer {
         let (spoken, id) = self.speak(asked);
-        let document = chunk(
+        let mut document = chunk(
             model,
             &id,
             &spoken.text,
             Some(stop(&spoken)),
             &usage(&spoken.usage),
         );
+        calling(&mut document, spoken.call.as_ref());
         Answer::json(StatusCode::OK, &document)
     }
 
@@ -142,7 +143,9 @@ impl Contents {
             .map(|text| chunk(model, &id, text, None, &so_far))
             .collect();
         let whole = usage(&spoken.usage);
-        chunks.push(chunk(model, &id, &last, Some(stop(&spoken)), &whole));
+        let mut end = chunk(model, &id, &last, Some(stop(&spoken)), &whole);
+        calling(&mut end, spoken.call.as_ref());
+        chunks.push(end);
         let query = request.query().unwrap_or_default();
         match query.get("alt").map(String::as_str) {
             Some("sse") => {
@@ -166,7 +169,8 @@ impl Contents {
     }
 
     fn speak(&self, asked: &Asked) -> (Spoken, String) {
-        let spoken = self.desk.speak(&asked.words, asked.cap, None);
+        let offered: Vec<&str> = asked.functions.iter().map(String::as_str).collect();
+        let spoken = self.desk.speak(&asked.words, asked.cap, None, &offered);
         (spoken, self.desk.seed.name(""))
     }
 }
@@ -186,6 +190,14 @@ fn chunk(model: &str, id: &str, text: &str, stop: Option<&str>, usage: &Value) -
         "modelVersion": model,
         "responseId": id,
     })
+}
+
+/// Adds the call of a function, which comes whole, beside the text.
+fn calling(chunk: &mut Value, call: Option<&Call>) {
+    let parts = chunk.pointer_mut("/candidates/0/content/parts");
+    if let (Some(call), Some(parts)) = (call, parts.and_then(Value::as_array_mut)) {
+        parts.push(json!({"functionCall": {"name": call.name, "args": call.input}}));
+    }
 }
 
 fn stop(spoken: &Spoken) -> &str {

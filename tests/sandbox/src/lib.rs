@@ -34,7 +34,7 @@ pub use fault::{Fault, Storm};
 pub use federation::Trust;
 pub use gemini::Gemini;
 pub use idp::Idp;
-pub use model::{Options as ModelOptions, Reply, Usage};
+pub use model::{Call, Options as ModelOptions, Reply, Usage};
 pub use openai::OpenAi;
 pub use persona::Persona;
 pub use request::Request;

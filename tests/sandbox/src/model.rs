@@ -42,6 +42,18 @@ pub struct Reply {
     pub stop_details: Option<Value>,
     /// What it is said to have used.
     pub usage: Option<Usage>,
+    /// A tool that it wants used, after the text. The reply waits for a request that offers a tool
+    /// of this name: clients ask small things on the side, and those get answers of their own.
+    pub call: Option<Call>,
+}
+
+/// A tool that a model wants used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name, as the client offers it.
+    pub name: String,
+    /// What it is called with: an object.
+    pub input: Value,
 }
 
 /// Tokens used by one request.
@@ -116,9 +128,15 @@ impl Desk {
     /// What the model says to `heard` in at most `cap` tokens, and what it used.
     ///
     /// `cacheable` is what the provider would keep: the first time it is written to the cache, from
-    /// then on read from there.
-    pub(crate) fn speak(&self, heard: &str, cap: Option<u64>, cacheable: Option<&[u8]>) -> Spoken {
-        let reply = self.lock().replies.pop_front().unwrap_or_default();
+    /// then on read from there. `offered` are the names of the tools that may be used.
+    pub(crate) fn speak(
+        &self,
+        heard: &str,
+        cap: Option<u64>,
+        cacheable: Option<&[u8]>,
+        offered: &[&str],
+    ) -> Spoken {
+        let reply = self.next_reply(offered).unwrap_or_default();
         let mut text = reply.text.unwrap_or_else(|| friendly(heard));
         let full = cap.is_some_and(|cap| tokens(&text) > cap);
         if let Some(cap) = cap.filter(|_| full) {
@@ -134,9 +152,18 @@ impl Desk {
             text,
             stop: reply.stop,
             stop_details: reply.stop_details.unwrap_or(Value::Null),
+            call: reply.call.filter(|_| !full),
             full,
             usage,
         }
+    }
+
+    fn next_reply(&self, offered: &[&str]) -> Option<Reply> {
+        let fits = |reply: &mut Reply| {
+            let call = reply.call.as_ref();
+            call.is_none_or(|call| offered.contains(&call.name.as_str()))
+        };
+        self.lock().replies.pop_front_if(fits)
     }
 
     fn cached(&self, cacheable: Option<&[u8]>) -> Usage {
@@ -165,6 +192,8 @@ pub(crate) struct Spoken {
     pub(crate) text: String,
     pub(crate) stop: Option<String>,
     pub(crate) stop_details: Value,
+    /// The tool to be used next.
+    pub(crate) call: Option<Call>,
     /// Whether the cap cut it short.
     pub(crate) full: bool,
     pub(crate) usage: Usage,
@@ -176,6 +205,26 @@ impl Spoken {
         let words: Vec<&str> = self.text.split_inclusive(' ').collect();
         words.chunks(3).map(<[&str]>::concat).collect()
     }
+}
+
+impl Call {
+    /// What it is called with, as a model writes it: in two parts, of which neither is JSON.
+    pub(crate) fn halves(&self) -> [String; 2] {
+        let whole = self.input.to_string();
+        let mut middle = whole.len() / 2;
+        while !whole.is_char_boundary(middle) {
+            middle = middle.saturating_sub(1);
+        }
+        let (one, two) = whole.split_at(middle);
+        [one.to_owned(), two.to_owned()]
+    }
+}
+
+/// The names that stand in `tools`, each under `key`.
+pub(crate) fn names<'a>(tools: Option<&'a Value>, key: &str) -> Vec<&'a str> {
+    let tools = tools.and_then(Value::as_array).into_iter().flatten();
+    let names = tools.filter_map(|tool| tool.pointer(key));
+    names.filter_map(Value::as_str).collect()
 }
 
 /// How many tokens `text` counts for: a quarter of its bytes, and never none.

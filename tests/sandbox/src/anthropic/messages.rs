@@ -2,7 +2,7 @@
 
 use super::Refused;
 use crate::answer::Answer;
-use crate::model::{Desk, Spoken, Usage, looks_like_email, tokens, words_of};
+use crate::model::{Desk, Spoken, Usage, looks_like_email, names, tokens, words_of};
 use crate::request::Request;
 use crate::sse::Frame;
 use http::StatusCode;
@@ -23,7 +23,8 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
         Some(_) => return Err(Refused::invalid("stream: Input should be a valid boolean")),
     };
     let cacheable = cacheable(&asked);
-    let spoken = desk.speak(&heard(&asked), Some(cap), cacheable.as_deref());
+    let offered = names(asked.get("tools"), "/name");
+    let spoken = desk.speak(&heard(&asked), Some(cap), cacheable.as_deref(), &offered);
     let id = desk.seed.name("msg_");
     let model = asked.get("model").cloned().unwrap_or_default();
     if stream {
@@ -161,10 +162,10 @@ fn marks(value: &Value) -> bool {
 }
 
 fn stop(spoken: &Spoken) -> &str {
-    let natural = if spoken.full {
-        "max_tokens"
-    } else {
-        "end_turn"
+    let natural = match (spoken.full, &spoken.call) {
+        (true, _) => "max_tokens",
+        (false, Some(_)) => "tool_use",
+        (false, None) => "end_turn",
     };
     spoken.stop.as_deref().unwrap_or(natural)
 }
@@ -183,13 +184,24 @@ fn usage(usage: &Usage, output: u64) -> Value {
     })
 }
 
+fn tool_use(id: &str, name: &str, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": id.replace("msg_", "toolu_"), "name": name, "input": input})
+}
+
 fn whole(id: &str, model: &Value, spoken: &Spoken) -> Value {
+    let mut content = vec![json!({"type": "text", "text": spoken.text})];
+    content.extend(
+        spoken
+            .call
+            .iter()
+            .map(|call| tool_use(id, &call.name, &call.input)),
+    );
     let mut message = json!({
         "id": id,
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": [{"type": "text", "text": spoken.text}],
+        "content": content,
         "stop_reason": stop(spoken),
         "stop_sequence": null,
         "usage": usage(&spoken.usage, spoken.usage.output),
@@ -233,6 +245,18 @@ fn events(id: &str, model: &Value, spoken: &Spoken) -> Vec<Frame> {
         "content_block_stop",
         &json!({"type": "content_block_stop", "index": 0}),
     ));
+    if let Some(call) = &spoken.call {
+        let block = tool_use(id, &call.name, &json!({}));
+        let delta = |text| json!({"type": "input_json_delta", "partial_json": text});
+        let halves = call
+            .halves()
+            .map(|text| json!({"type": "content_block_delta", "index": 1, "delta": delta(text)}));
+        let begin = json!({"type": "content_block_start", "index": 1, "content_block": block});
+        frames.push(Frame::event("content_block_start", &begin));
+        frames.extend(halves.map(|half| Frame::event("content_block_delta", &half)));
+        let end = json!({"type": "content_block_stop", "index": 1});
+        frames.push(Frame::event("content_block_stop", &end));
+    }
     frames.push(Frame::event("message_delta", &closing));
     frames.push(Frame::event("message_stop", &json!({"type": "message_stop"})).last());
     frames

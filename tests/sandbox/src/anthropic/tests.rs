@@ -221,6 +221,7 @@ async fn a_scripted_reply_is_given_once() {
         stop: Some("refusal".to_owned()),
         stop_details: Some(json!({"category": "cyber"})),
         usage: Some(usage),
+        ..Reply::default()
     });
 
     let refused = send(&sandbox.anthropic, &asking(&json!({}))).await.json();

@@ -1,6 +1,7 @@
 //! The body of a call, with what the API demands of it.
 
 use super::Refused;
+use crate::model::names;
 use crate::request::Request;
 use serde_json::{Map, Value};
 
@@ -45,6 +46,8 @@ pub(super) struct Asked {
     pub(super) cap: Option<u64>,
     /// How many texts there are to embed.
     pub(super) texts: usize,
+    /// The names of the functions that may be called.
+    pub(super) functions: Vec<String>,
 }
 
 impl Asked {
@@ -86,7 +89,12 @@ impl Asked {
                 words.join(" ")
             }
         };
-        Ok(Self { words, cap, texts })
+        Ok(Self {
+            words,
+            cap,
+            texts,
+            functions: functions(&body),
+        })
     }
 }
 
@@ -129,6 +137,16 @@ fn named(object: &Map<String, Value>) -> Result<(), Refused> {
     named
         .then_some(())
         .ok_or_else(|| Refused::invalid("* model: unexpected model name format"))
+}
+
+fn functions(object: &Map<String, Value>) -> Vec<String> {
+    let tools = field(object, "tools").and_then(Value::as_array);
+    let tools = tools.into_iter().flatten().filter_map(Value::as_object);
+    let declared = tools.filter_map(|tool| field(tool, "functionDeclarations"));
+    declared
+        .flat_map(|all| names(Some(all), "/name"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn contents(object: &Map<String, Value>) -> Result<String, Refused> {

@@ -2,7 +2,7 @@
 
 use super::{Refused, parse, streams};
 use crate::answer::Answer;
-use crate::model::{Desk, Spoken, Usage, words_of};
+use crate::model::{Call, Desk, Spoken, Usage, names, words_of};
 use crate::request::Request;
 use crate::sse::Frame;
 use http::StatusCode;
@@ -27,7 +27,8 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
     }
     let contents = messages.iter().filter_map(|message| message.get("content"));
     let words = contents.map(words_of).collect::<Vec<_>>().join(" ");
-    let spoken = desk.speak(&words, cap(&asked), None);
+    let offered = names(asked.get("tools"), "/function/name");
+    let spoken = desk.speak(&words, cap(&asked), None, &offered);
     let head = Head {
         id: desk.seed.name("chatcmpl-"),
         created: desk.clock.now_s(),
@@ -62,7 +63,11 @@ fn wants_usage(asked: &Map<String, Value>) -> bool {
 }
 
 fn stop(spoken: &Spoken) -> &str {
-    let natural = if spoken.full { "length" } else { "stop" };
+    let natural = match (spoken.full, &spoken.call) {
+        (true, _) => "length",
+        (false, Some(_)) => "tool_calls",
+        (false, None) => "stop",
+    };
     spoken.stop.as_deref().unwrap_or(natural)
 }
 
@@ -85,7 +90,22 @@ fn usage(usage: &Usage) -> Value {
     })
 }
 
+fn tool_call(head: &Head, call: &Call, arguments: &str) -> Value {
+    json!([{
+        "index": 0,
+        "id": head.id.replace("chatcmpl-", "call_"),
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments},
+    }])
+}
+
 fn whole(head: &Head, spoken: &Spoken) -> Value {
+    let mut message =
+        json!({"role": "assistant", "content": spoken.text, "refusal": null, "annotations": []});
+    if let (Some(call), Some(message)) = (&spoken.call, message.as_object_mut()) {
+        let calls = tool_call(head, call, &call.input.to_string());
+        message.insert("tool_calls".to_owned(), calls);
+    }
     json!({
         "id": head.id,
         "object": "chat.completion",
@@ -93,7 +113,7 @@ fn whole(head: &Head, spoken: &Spoken) -> Value {
         "model": head.model,
         "choices": [{
             "index": 0,
-            "message": {"role": "assistant", "content": spoken.text, "refusal": null, "annotations": []},
+            "message": message,
             "logprobs": null,
             "finish_reason": stop(spoken),
         }],
@@ -119,6 +139,14 @@ fn chunks(head: &Head, spoken: &Spoken, with_usage: bool) -> Vec<Frame> {
             .iter()
             .map(|text| chunk(json!({"content": text}), Value::Null)),
     );
+    if let Some(call) = &spoken.call {
+        let begin = json!({"tool_calls": tool_call(head, call, "")});
+        frames.push(chunk(begin, Value::Null));
+        frames.extend(call.halves().iter().map(|half| {
+            let more = json!([{"index": 0, "function": {"arguments": half}}]);
+            chunk(json!({"tool_calls": more}), Value::Null)
+        }));
+    }
     frames.push(chunk(json!({}), json!(stop(spoken))));
     if with_usage {
         let last = envelope(head, json!([]), Some(usage(&spoken.usage)));

@@ -3,7 +3,7 @@
 use super::chat::prompt_tokens;
 use super::{Refused, parse, streams};
 use crate::answer::Answer;
-use crate::model::{Desk, Spoken, words_of};
+use crate::model::{Call, Desk, Spoken, names, words_of};
 use crate::request::Request;
 use crate::sse::Frame;
 use http::StatusCode;
@@ -18,7 +18,8 @@ pub(super) fn create(desk: &Desk, request: &Request) -> Result<Answer, Refused> 
     let cap = asked.get("max_output_tokens").and_then(Value::as_u64);
     let instructions = asked.get("instructions").map(words_of).unwrap_or_default();
     let words = format!("{instructions} {}", words_of(input));
-    let spoken = desk.speak(words.trim(), cap, None);
+    let offered = names(asked.get("tools"), "/name");
+    let spoken = desk.speak(words.trim(), cap, None, &offered);
     let head = Head {
         id: desk.seed.name("resp_"),
         item: desk.seed.name("msg_"),
@@ -60,8 +61,18 @@ fn item(head: &Head, status: &str, content: &Value) -> Value {
     json!({"id": head.item, "type": "message", "role": "assistant", "status": status, "content": content})
 }
 
+fn function(head: &Head, call: &Call, status: &str, arguments: &str) -> Value {
+    let id = |kind: &str| head.item.replace("msg_", kind);
+    json!({"id": id("fc_"), "call_id": id("call_"), "type": "function_call", "status": status, "name": call.name, "arguments": arguments})
+}
+
 fn response(head: &Head, spoken: Option<&Spoken>) -> Value {
-    let output = spoken.map(|spoken| item(head, status(spoken), &json!([part(&spoken.text)])));
+    let mut output: Vec<Value> = Vec::new();
+    if let Some(spoken) = spoken {
+        output.push(item(head, status(spoken), &json!([part(&spoken.text)])));
+        let calls = spoken.call.iter();
+        output.extend(calls.map(|call| function(head, call, "completed", &call.input.to_string())));
+    }
     let incomplete = spoken.filter(|spoken| spoken.full);
     let usage = spoken.map(|Spoken { usage, .. }| {
         let input = prompt_tokens(usage);
@@ -81,7 +92,7 @@ fn response(head: &Head, spoken: Option<&Spoken>) -> Value {
         "error": null,
         "incomplete_details": incomplete.map(|_| json!({"reason": "max_output_tokens"})),
         "model": head.model,
-        "output": output.into_iter().collect::<Vec<_>>(),
+        "output": output,
         "parallel_tool_calls": true,
         "tool_choice": "auto",
         "tools": [],
@@ -140,13 +151,44 @@ fn events(head: &Head, spoken: &Spoken) -> Vec<Frame> {
             "response.output_item.done",
             json!({"output_index": 0, "item": whole}),
         ),
-        (ended, json!({"response": response(head, Some(spoken))})),
     ]);
+    if let Some(call) = &spoken.call {
+        told.extend(calling(head, call));
+    }
+    told.push((ended, json!({"response": response(head, Some(spoken))})));
     let mut frames: Vec<Frame> = told.into_iter().enumerate().map(numbered).collect();
     if let Some(last) = frames.pop() {
         frames.push(last.last());
     }
     frames
+}
+
+fn calling(head: &Head, call: &Call) -> Vec<(&'static str, Value)> {
+    let whole = call.input.to_string();
+    let begun = function(head, call, "in_progress", "");
+    let done = function(head, call, "completed", &whole);
+    let id = begun.get("id").cloned().unwrap_or_default();
+    let mut told = vec![(
+        "response.output_item.added",
+        json!({"output_index": 1, "item": begun}),
+    )];
+    told.extend(call.halves().map(|half| {
+        (
+            "response.function_call_arguments.delta",
+            json!({"item_id": id, "output_index": 1, "delta": half}),
+        )
+    }));
+    told.extend([
+        (
+            "response.function_call_arguments.done",
+            json!({"item_id": id, "output_index": 1, "name": call.name, "arguments": whole}),
+        ),
+        (
+            "response.output_item.done",
+            json!({"output_index": 1, "item": done}),
+        ),
+    ]);
+    told
 }
 
 fn numbered((number, (name, mut event)): (usize, (&str, Value))) -> Frame {
