@@ -114,6 +114,9 @@ pub struct ModelConfig {
     pub gated_by: Option<Name>,
     /// Who answers, tried in order.
     pub targets: Vec<TargetConfig>,
+    /// What else clients call it: the names that come built into them.
+    #[serde(default)]
+    pub aliases: Vec<ModelName>,
     /// Who answers when the gate is not satisfied or no target is available. Never gated.
     #[serde(default)]
     pub fallback: Vec<TargetConfig>,

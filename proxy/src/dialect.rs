@@ -172,6 +172,13 @@ impl Told {
         self
     }
 
+    /// The same, in other words.
+    #[must_use]
+    pub fn saying(mut self, message: String) -> Self {
+        self.message = Cow::Owned(message);
+        self
+    }
+
     /// The same, with a link to where the caller can help it. It comes last: clients that cut a
     /// message keep a link at its end.
     #[must_use]

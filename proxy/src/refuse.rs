@@ -225,9 +225,7 @@ impl Refusal {
             Self::Known(_, Known::Read(cause)) => {
                 later(Told::new(cause.public()), cause.retry_after_s())
             }
-            Self::Known(_, Known::Route(cause)) => {
-                later(Told::new(cause.public()), cause.retry_after_s())
-            }
+            Self::Known(_, Known::Route(cause)) => later(cause.told(), cause.retry_after_s()),
             Self::Known(_, Known::Reserve(cause)) => cause.told(),
             Self::Known(_, Known::Scrub(cause)) => Told::new(cause.public()),
             Self::Record(_, RecordError::OverBudget(_), Some(cap)) => {

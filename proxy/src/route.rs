@@ -19,7 +19,10 @@ use thiserror::Error;
 
 pub use self::table::{Door, Finding, Gravity, Model, Models};
 use self::{breaker::Standing, health::Health};
-use crate::{dialect::Dialect, read::Asked};
+use crate::{
+    dialect::{Dialect, Told},
+    read::Asked,
+};
 
 /// What a request may do, as far as routing asks. A [`Pass`](crate::redeem::Pass) is one.
 pub trait Bearer {
@@ -48,9 +51,10 @@ pub fn route(
     now: UnixMillis,
 ) -> Result<Plan, RouteError> {
     let dialect = asked.call().dialect();
+    let scope = &bearer.scope().models;
     let model = models
-        .find(asked.model(), &bearer.scope().models)
-        .ok_or(RouteError::NoModel)?;
+        .find(asked.model(), scope)
+        .ok_or_else(|| RouteError::NoModel(models.spoken(dialect, scope)))?;
     if !model.doors().iter().any(|door| door.dialect() == dialect) {
         return Err(RouteError::Dialect);
     }
@@ -122,7 +126,9 @@ fn allowed(model: &Model, dialect: Dialect, opens: bool) -> impl Iterator<Item =
 fn gated(model: &Model) -> RouteError {
     model
         .gated_by()
-        .map_or(RouteError::NoModel, |gate| RouteError::Gated(gate.clone()))
+        .map_or(RouteError::NoModel(Vec::new()), |gate| {
+            RouteError::Gated(gate.clone())
+        })
 }
 
 /// Who answers, in the order in which they are tried. There is always one.
@@ -186,9 +192,10 @@ pub(crate) const GATED: &str =
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// No such model, or none of this scope: the caller cannot tell which.
+    /// No such model, or none of this scope: the caller cannot tell which. With those that there
+    /// are.
     #[error("no such model in this scope")]
-    NoModel,
+    NoModel(Vec<ModelName>),
     /// The model answers in the other wire format only.
     #[error("model answers in another dialect")]
     Dialect,
@@ -217,7 +224,7 @@ impl RouteError {
     #[must_use]
     pub const fn public(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::NoModel => (
+            Self::NoModel(_) => (
                 StatusCode::BAD_REQUEST,
                 "model_refused",
                 "This token does not open this model. `GET /v1/models` lists what it opens.",
@@ -257,6 +264,28 @@ impl RouteError {
         }
     }
 
+    /// The same, with what could be asked instead. Names of the configuration only: nothing that
+    /// was sent is said again.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        let told = Told::new(self.public());
+        let Self::NoModel(open) = self else {
+            return told;
+        };
+        let names: Vec<&str> = open.iter().take(NAMED).map(ModelName::as_str).collect();
+        if names.is_empty() {
+            return told;
+        }
+        let more = match open.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            n => format!(", and {n} more that `GET /v1/models` lists"),
+        };
+        told.saying(format!(
+            "This token does not open this model. It opens {}{more}.",
+            names.join(", ")
+        ))
+    }
+
     /// When it is worth trying again, rounded up to a second.
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u32> {
@@ -269,6 +298,9 @@ impl RouteError {
         }
     }
 }
+
+/// How many models a refusal names.
+const NAMED: usize = 12;
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,7 @@ impl Models {
             }
             check_targets(model, upstreams, &mut findings);
         }
+        check_aliases(models, &mut findings);
         check_doors(models, &mut findings);
         if findings.iter().any(|it| it.gravity == Gravity::Error) {
             return Err(findings);
@@ -61,6 +62,14 @@ impl Models {
         models.find(|model| scope.contains(&model.name))
     }
 
+    /// The names of those of `scope` that are asked in `dialect`.
+    #[must_use]
+    pub fn spoken(&self, dialect: Dialect, scope: &[ModelName]) -> Vec<ModelName> {
+        let open = self.iter().filter(|model| scope.contains(&model.name));
+        let spoken = open.filter(|model| model.doors.iter().any(|door| door.dialect == dialect));
+        spoken.map(|model| model.name.clone()).collect()
+    }
+
     /// All of them, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Model> {
         self.models.iter()
@@ -70,6 +79,11 @@ impl Models {
         let mut by_name: HashMap<ModelName, Vec<usize>> = HashMap::new();
         for (place, model) in models.iter().enumerate() {
             by_name.insert(model.name.clone(), vec![place]);
+        }
+        for (place, model) in models.iter().enumerate() {
+            for alias in &model.aliases {
+                by_name.entry(alias.clone()).or_default().push(place);
+            }
         }
         for (place, model) in models.iter().enumerate() {
             for door in model.doors.iter().filter(|door| !door.fallback) {
@@ -84,6 +98,7 @@ impl Models {
 #[derive(Clone, Debug)]
 pub struct Model {
     name: ModelName,
+    aliases: Vec<ModelName>,
     gated_by: Option<Name>,
     doors: Vec<Door>,
     max_output: u32,
@@ -96,6 +111,12 @@ impl Model {
     #[must_use]
     pub const fn name(&self) -> &ModelName {
         &self.name
+    }
+
+    /// What else clients call it.
+    #[must_use]
+    pub fn aliases(&self) -> &[ModelName] {
+        &self.aliases
     }
 
     /// The policy a member must satisfy.
@@ -272,6 +293,23 @@ fn check_upstreams(upstreams: &[UpstreamConfig], findings: &mut Vec<Finding>) {
         }
         if let Err(error) = upstream.endpoint() {
             findings.push(Finding::error(format!("upstream {name}: {error}")));
+        }
+    }
+}
+
+/// A name means one model.
+fn check_aliases(models: &[ModelConfig], findings: &mut Vec<Finding>) {
+    for (place, model) in models.iter().enumerate() {
+        for alias in &model.aliases {
+            let taken = models.iter().enumerate().any(|(other, it)| {
+                it.name == *alias || (other != place && it.aliases.contains(alias))
+            });
+            if taken {
+                findings.push(Finding::error(format!(
+                    "model {}: its alias {alias} is another model's name or alias",
+                    model.name
+                )));
+            }
         }
     }
 }
@@ -492,6 +530,7 @@ fn build(model: &ModelConfig, upstreams: &[UpstreamConfig]) -> Model {
     let doors: Vec<Door> = targets.chain(fallback).collect();
     Model {
         name: model.name.clone(),
+        aliases: model.aliases.clone(),
         gated_by: model.gated_by.clone(),
         spread: doors.iter().any(|door| door.weight.is_some()),
         doors,

@@ -32,10 +32,10 @@ fn a_model_that_is_not_in_the_scope_looks_like_none() {
     let world = World::new();
 
     for name in ["haiku", "claude-haiku-4-5", "nothing"] {
-        assert_eq!(
-            world.route(&verified(), name).unwrap_err(),
-            RouteError::NoModel
-        );
+        let refused = world.route(&verified(), name).unwrap_err();
+        assert!(matches!(refused, RouteError::NoModel(_)), "{refused:?}");
+        let said = refused.told().message;
+        assert!(!said.contains(name), "{said}");
     }
 }
 
