@@ -17,12 +17,14 @@ use crate::{
 };
 
 mod federation;
+mod guard;
 mod keys;
 mod secret;
 mod wait;
 
 pub use self::{
     federation::{FederationConfig, FederationError},
+    guard::{Action, GuardConfig},
     keys::{KeySource, KeySources},
     secret::SecretSource,
     wait::{TimeoutsConfig, Wait},
@@ -110,13 +112,13 @@ pub enum EndUser {
 pub struct ModelConfig {
     /// What clients ask for. The exact names at its targets are accepted as well.
     pub name: ModelName,
+    /// What else clients call it: the names that come built into them.
+    #[serde(default)]
+    pub aliases: Vec<ModelName>,
     /// The policy a member must satisfy; anyone with the scope may ask when left out.
     pub gated_by: Option<Name>,
     /// Who answers, tried in order.
     pub targets: Vec<TargetConfig>,
-    /// What else clients call it: the names that come built into them.
-    #[serde(default)]
-    pub aliases: Vec<ModelName>,
     /// Who answers when the gate is not satisfied or no target is available. Never gated.
     #[serde(default)]
     pub fallback: Vec<TargetConfig>,

@@ -201,7 +201,7 @@ impl Told {
             || self.status == StatusCode::NOT_IMPLEMENTED
             || matches!(
                 self.code,
-                VERIFICATION_REQUIRED | BUDGET_EXHAUSTED | UPSTREAM_REFUSES
+                VERIFICATION_REQUIRED | BUDGET_EXHAUSTED | UPSTREAM_REFUSES | IDENTITY_IN_PROMPT
             )
     }
 }
@@ -228,6 +228,8 @@ impl Cap {
 pub const VERIFICATION_REQUIRED: &str = "verification_required";
 /// The code of a provider that refuses until somebody acts there.
 pub const UPSTREAM_REFUSES: &str = "upstream_refuses";
+/// The code of an identity that a client put into a prompt and that must not leave.
+pub const IDENTITY_IN_PROMPT: &str = "identity_in_prompt";
 /// The code of a budget that is used up.
 pub const BUDGET_EXHAUSTED: &str = "budget_exhausted";
 

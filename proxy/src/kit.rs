@@ -440,6 +440,8 @@ pub(crate) fn parts(
         issuer: None,
         models: serde_json::from_str(models).unwrap(),
         cache_key: Zeroizing::new([5; 32]),
+        guard: crate::config::GuardConfig::default(),
+        claude_code: crate::settings::ClaudeCode::default(),
         verify_url: "https://id.test/verify".to_owned(),
         max_token_life_seconds: 90 * 86_400,
         limits: admit::Limits::default(),

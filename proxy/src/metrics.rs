@@ -18,6 +18,7 @@ use crate::{
     config::ModelConfig,
     dialect::Usage,
     ports::{Outcome, Served},
+    scrub::Found,
 };
 
 mod door;
@@ -30,6 +31,7 @@ mod text;
 pub struct Metrics {
     ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    found: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// One for each model at each upstream, and a last one for what is none of them.
     doors: Vec<Door>,
 }
@@ -87,6 +89,13 @@ impl Metrics {
         bump(&self.refused, reason);
     }
 
+    /// A client had put an identity into a prompt.
+    pub fn found(&self, found: &Found) {
+        for one in found.iter() {
+            bump(&self.found, one);
+        }
+    }
+
     /// All of it.
     #[must_use]
     pub(crate) fn text(&self, gauges: &Gauges) -> String {
@@ -108,6 +117,16 @@ impl Metrics {
         );
         for (reason, n) in copied(&self.refused) {
             out.sample(name, &[("reason", reason)], n);
+        }
+        let name = "bauta_gateway_prompt_identities_total";
+        out.family(
+            name,
+            Kind::Counter,
+            "Requests whose client put an identity into the prompt, by what it was and what was \
+             done.",
+        );
+        for ((kind, did), n) in copied(&self.found) {
+            out.sample(name, &[("kind", kind), ("action", did)], n);
         }
         door::write(&self.doors, &mut out);
         gauges.write(&mut out);

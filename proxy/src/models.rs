@@ -30,7 +30,7 @@ pub fn list(models: &Models, pass: &Pass, call: &Call) -> Option<Response> {
 }
 
 /// Whether a request for `model` under `pass` would be routed anywhere.
-fn opens(pass: &Pass, model: &Model, dialect: Dialect) -> bool {
+pub(crate) fn opens(pass: &Pass, model: &Model, dialect: Dialect) -> bool {
     let satisfied = model.gated_by().is_none_or(|gate| pass.satisfies(gate));
     let mut doors = model.doors().iter();
     Bearer::scope(pass).models.contains(model.name())

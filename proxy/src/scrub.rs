@@ -2,6 +2,7 @@
 
 mod body;
 mod clients;
+mod guard;
 pub(crate) mod headers;
 
 use bauta_token::{pseudonym::Pseudonym, scope::Name};
@@ -9,8 +10,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use thiserror::Error;
 
-use self::body::Body;
-pub use self::body::CacheSeal;
+use self::body::{Body, Edit};
+pub use self::{
+    body::CacheSeal,
+    guard::{Found, Guard},
+};
 use crate::{
     admit::Call,
     read::Asked,
@@ -23,12 +27,14 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ScrubError`] when the pass has no pseudonym for a target: nothing leaves without one.
+/// [`ScrubError`] when the pass has no pseudonym for a target, without which nothing leaves, and
+/// when `guard` finds what must not be sent.
 pub fn scrub(
     pass: Pass,
     asked: Asked,
     plan: Plan,
     seal: &CacheSeal,
+    guard: &Guard,
 ) -> Result<Scrubbed, ScrubError> {
     let faces = plan
         .targets()
@@ -39,10 +45,12 @@ pub fn scrub(
                 .ok_or_else(|| ScrubError::NoPseudonym(door.provider().clone()))
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let (edits, found) = guard.look(asked.body())?;
     Ok(Scrubbed {
         pass,
-        letter: Draft::of(asked, faces, seal),
+        letter: Draft::of(asked, faces, seal, edits),
         plan,
+        found,
     })
 }
 
@@ -51,6 +59,7 @@ pub struct Scrubbed {
     pass: Pass,
     plan: Plan,
     letter: Draft,
+    found: Found,
 }
 
 impl Scrubbed {
@@ -64,6 +73,12 @@ impl Scrubbed {
     #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What the client had put into the prompt about its member.
+    #[must_use]
+    pub const fn found(&self) -> &Found {
+        &self.found
     }
 
     /// What was called.
@@ -131,9 +146,9 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(asked: Asked, faces: Vec<Pseudonym>, seal: &CacheSeal) -> Self {
+    fn of(asked: Asked, faces: Vec<Pseudonym>, seal: &CacheSeal, edits: Vec<Edit>) -> Self {
         Self {
-            body: Body::cut(&asked, seal),
+            body: Body::cut(&asked, seal, edits),
             stream: asked.stream(),
             size_bytes: asked.size_bytes(),
             call: asked.into_call(),
@@ -157,13 +172,25 @@ pub enum ScrubError {
     /// The token names no pseudonym for a provider.
     #[error("token has no pseudonym for a provider of the plan")]
     NoPseudonym(Name),
+    /// The client put something about its member into the prompt, and policy does not let it leave.
+    #[error("client put an identity into the prompt: {0}")]
+    Identity(&'static str),
 }
 
 impl ScrubError {
     /// Status, stable code and sentence for the caller.
     #[must_use]
     pub const fn public(&self) -> (StatusCode, &'static str, &'static str) {
-        crate::route::RouteError::NoPseudonym.public()
+        match self {
+            Self::NoPseudonym(_) => crate::route::RouteError::NoPseudonym.public(),
+            Self::Identity(_) => (
+                StatusCode::BAD_REQUEST,
+                crate::dialect::IDENTITY_IN_PROMPT,
+                "Your client put your name, address or home folder into the prompt, and this \
+                 gateway sends none of them on. For Claude Code set \
+                 CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1, and work in a folder outside your home.",
+            ),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Gateway, admit,
-    config::{ModelConfig, UpstreamConfig},
+    config::{GuardConfig, ModelConfig, UpstreamConfig},
     federation::Issuer,
     follow::{FollowError, Follower},
     forward::{Credential, Forwarder, Showing, Timeouts, UpstreamError, Upstreams},
@@ -33,7 +33,8 @@ use crate::{
     refuse::Away,
     reserve::limit::Limits,
     route::{Finding, Models, breaker::Patience, health::Health},
-    scrub::CacheSeal,
+    scrub::{CacheSeal, Guard},
+    settings::ClaudeCode,
     trace::Tracer,
 };
 
@@ -66,6 +67,10 @@ pub struct Parts {
     pub models: Vec<ModelConfig>,
     /// Keys the values that clients send to find a provider's cache again.
     pub cache_key: Zeroizing<[u8; 32]>,
+    /// The `[guard]` table.
+    pub guard: GuardConfig,
+    /// The `[claude_code]` table.
+    pub claude_code: ClaudeCode,
     /// Where a member verifies; the link in a refusal for want of it.
     pub verify_url: String,
     /// The longest life of a token that is believed, in seconds.
@@ -162,6 +167,7 @@ fn assemble(
         limits: Arc::new(Limits::default()),
         room: Room::default(),
         seal: CacheSeal::new(&parts.cache_key),
+        guard: Guard::new(parts.guard),
         ids: RequestIds::new(Arc::clone(&parts.randomness)),
         queue,
         replica,
@@ -190,6 +196,7 @@ fn assemble(
         tracer,
         sealed_at: AtomicI64::new(now.0),
         verify_url: parts.verify_url,
+        claude_code: parts.claude_code,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     body::Body,
     response::{Html, IntoResponse, Response},
 };
-use bauta_token::units::UnixMillis;
+use bauta_token::{scope::Period, units::UnixMillis};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 
@@ -54,6 +54,73 @@ pub async fn show<J: Journal + ?Sized>(
         HeaderValue::from_static("no-referrer"),
     );
     Ok(response)
+}
+
+/// The same as Claude Code asks for it: how much of a ceiling is used, and when it is whole again.
+///
+/// # Errors
+///
+/// When storage does not answer.
+pub async fn allowance<J: Journal + ?Sized>(
+    journal: &J,
+    pass: &Pass,
+) -> Result<Response, StoreError> {
+    let start = pass
+        .terms()
+        .budget
+        .map_or(UnixMillis(0), |budget| window_start(budget, pass.at()));
+    let usage = journal.usage(pass.grant(), start).await?;
+    let mut response = Json(claude(pass, &usage, start)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Whole cents: what was spent is rounded up. Null is no ceiling; zero would be one.
+fn claude(pass: &Pass, usage: &GrantUsage, start: UnixMillis) -> Value {
+    let used = cents(usage.standing.spent.get());
+    let open = json!({ "limit": null, "used_credits": used, "utilization": null });
+    let shown = pass.terms().budget.and_then(|budget| {
+        let group = match budget.per {
+            Period::Day => "daily",
+            Period::Month => "monthly",
+            // It has no word for these.
+            _ => return None,
+        };
+        Some((budget, group))
+    });
+    let Some((budget, group)) = shown else {
+        return json!({
+            "extra_usage": {
+                "is_enabled": true, "monthly_limit": null, "used_credits": used,
+                "utilization": null, "currency": "USD", "daily": open, "weekly": open,
+            },
+            "limits": [],
+        });
+    };
+    let percent = i128::from(usage.standing.spent.get())
+        .saturating_mul(100)
+        .checked_div(budget.amount.get().into())
+        .unwrap_or(100)
+        .clamp(0, 100);
+    let percent = i64::try_from(percent).unwrap_or(100);
+    // To the second, as the header of an answer says it.
+    let resets_at = UnixMillis(start.0.saturating_add(budget.per.millis()));
+    let resets_at = resets_at.to_string().replace(".000Z", "Z");
+    json!({
+        "extra_usage": {
+            "is_enabled": true, "monthly_limit": cents(budget.amount.get()),
+            "used_credits": used, "utilization": percent, "currency": "USD",
+        },
+        "limits": [{
+            "kind": "spend", "group": group, "percent": percent, "resets_at": resets_at,
+            "severity": "normal", "is_active": true,
+        }],
+    })
+}
+
+fn cents(micro_usd: i64) -> i64 {
+    micro_usd.saturating_add(9_999).div_euclid(10_000)
 }
 
 /// A request as it came, but for a form that posts a token to `/usage/self`: that becomes the

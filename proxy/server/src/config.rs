@@ -11,7 +11,10 @@ use std::{
 };
 
 use bauta_attestation::config::{Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig};
-use bauta_proxy::config::{ModelConfig, UpstreamConfig};
+use bauta_proxy::{
+    config::{GuardConfig, ModelConfig, UpstreamConfig},
+    settings::ClaudeCode,
+};
 use bauta_token::scope::{ModelName, Name, Privacy};
 use serde::Deserialize;
 use thiserror::Error;
@@ -53,6 +56,12 @@ pub struct Config {
     /// What clients may ask for.
     #[serde(default)]
     pub model: Vec<ModelConfig>,
+    /// What becomes of an identity that a client puts into a prompt by itself.
+    #[serde(default)]
+    pub guard: GuardConfig,
+    /// What a signed-in Claude Code works by.
+    #[serde(default)]
+    pub claude_code: ClaudeCode,
     /// What tokens may be used for.
     #[serde(default)]
     pub scope: Vec<ScopeRule>,

@@ -34,6 +34,8 @@ pub enum Route {
     Model,
     /// `GET /usage/self`.
     Usage,
+    /// `GET /api/oauth/usage`.
+    Allowance,
     /// `GET /managed/settings`.
     Settings,
     /// `POST /v1/metrics`, `/v1/logs` and `/v1/traces`.
@@ -51,6 +53,7 @@ impl Route {
         ("/v1/models", Self::Models),
         ("/v1beta/models", Self::Models),
         ("/usage/self", Self::Usage),
+        ("/api/oauth/usage", Self::Allowance),
         ("/managed/settings", Self::Settings),
         ("/v1/metrics", Self::Telemetry),
         ("/v1/logs", Self::Telemetry),
@@ -83,6 +86,7 @@ impl Route {
             Self::Models => "models",
             Self::Model => "model",
             Self::Usage => "usage",
+            Self::Allowance => "allowance",
             Self::Settings => "settings",
             Self::Telemetry => "telemetry",
         }
@@ -92,7 +96,9 @@ impl Route {
     #[must_use]
     pub const fn method(self) -> Method {
         match self {
-            Self::Models | Self::Model | Self::Usage | Self::Settings => Method::GET,
+            Self::Models | Self::Model | Self::Usage | Self::Allowance | Self::Settings => {
+                Method::GET
+            }
             _ => Method::POST,
         }
     }
@@ -155,9 +161,11 @@ impl Route {
     /// Its wire format; where both share a path, the one of the caller's headers.
     pub(super) fn dialect(self, headers: &HeaderMap) -> Dialect {
         match self {
-            Self::Messages | Self::CountTokens | Self::Settings | Self::Telemetry => {
-                Dialect::Anthropic
-            }
+            Self::Messages
+            | Self::CountTokens
+            | Self::Allowance
+            | Self::Settings
+            | Self::Telemetry => Dialect::Anthropic,
             Self::Chat | Self::Responses | Self::Embeddings => Dialect::OpenAi,
             Self::GenerateContent
             | Self::StreamGenerateContent

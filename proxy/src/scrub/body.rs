@@ -62,14 +62,19 @@ enum Place {
 }
 
 impl Body {
-    /// Cuts the body of `asked` where something has to change.
-    pub(super) fn cut(asked: &Asked, seal: &CacheSeal) -> Self {
+    /// Cuts the body of `asked` where something has to change, `more` places included. What is in
+    /// a value that goes as a whole goes with it.
+    pub(super) fn cut(asked: &Asked, seal: &CacheSeal, more: Vec<Edit>) -> Self {
         let body = asked.body();
         let mut edits = edits(asked, seal);
+        edits.extend(more);
         edits.sort_by_key(|edit| edit.start);
         let mut pieces = Vec::with_capacity(edits.len().saturating_mul(2).saturating_add(2));
         let mut at = 0;
         for edit in edits {
+            if edit.start < at {
+                continue;
+            }
             if edit.start > at {
                 pieces.push(Piece::Bytes(body.slice(at..edit.start)));
             }
@@ -103,13 +108,38 @@ impl Body {
 }
 
 /// Bytes that go, and what comes in their place.
-struct Edit {
+pub(super) struct Edit {
     start: usize,
     end: usize,
     pieces: Vec<Piece>,
 }
 
 impl Edit {
+    /// `text` in place of bytes that stand inside a string. It needs no escape.
+    pub(super) fn text(start: usize, end: usize, text: Bytes) -> Self {
+        Self {
+            start,
+            end,
+            pieces: vec![Piece::Bytes(text)],
+        }
+    }
+
+    /// From where to where.
+    #[cfg(test)]
+    pub(super) const fn span(&self) -> (usize, usize) {
+        (self.start, self.end)
+    }
+
+    /// What comes in their place.
+    #[cfg(test)]
+    pub(super) fn written(&self) -> String {
+        let bytes = self.pieces.iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.clone(),
+            _ => Bytes::new(),
+        });
+        String::from_utf8(bytes.collect::<Vec<_>>().concat()).unwrap()
+    }
+
     fn value(member: Member, pieces: Vec<Piece>) -> Self {
         Self {
             start: member.start,

@@ -29,6 +29,42 @@ fn is_version(text: &str) -> bool {
     text.split('.').count() <= 4 && text.split('.').all(number)
 }
 
+/// Words with which Claude Code begins the name that Git is configured with, in the state of the
+/// repository that it puts into the system prompt.
+pub(super) const GIT_USER: &[u8] = b"Git user: ";
+
+/// The heading under which Claude Code tells the address of a signed-in account.
+pub(super) const EMAIL: &[u8] = b"# userEmail";
+
+/// Words right before a path that is the client's own, as JSON writes them. A path that comes
+/// after others is the conversation's, and may be anybody's.
+pub(super) const HOME_TOLD: &[&[u8]] = &[
+    // Claude Code: the environment, and where its memory is kept.
+    b"working directory: ",
+    b"memory at `",
+    // Codex: `<environment_context>`.
+    b"<cwd>",
+    b"<root>",
+    // Gemini CLI: `<session_context>`.
+    b"temporary directory is: ",
+    b"Workspace Directories:**\\n  - ",
+];
+
+/// Names of home folders that thousands have, on images of containers and machines, and ours.
+pub(super) const SHARED_NAMES: &[&[u8]] = &[
+    b"user",
+    b"runner",
+    b"node",
+    b"ubuntu",
+    b"debian",
+    b"ec2-user",
+    b"vscode",
+    b"codespace",
+    b"coder",
+    b"gitpod",
+    b"member",
+];
+
 const OURS: HeaderValue = HeaderValue::from_static("bauta");
 
 const PRODUCTS: &[&str] = &[

@@ -195,7 +195,7 @@ fn a_failover_never_carries_the_pseudonym_of_another_provider() {
         Pseudonym::from_bytes(&[1; 32]),
         Pseudonym::from_bytes(&[2; 32]),
     );
-    let draft = Draft::of(asked, vec![one.clone(), two.clone()], &seal());
+    let draft = Draft::of(asked, vec![one.clone(), two.clone()], &seal(), Vec::new());
     let door = doors(&json!({}), "m");
 
     let first = text(&draft.seal(0, &door).unwrap());
@@ -215,7 +215,7 @@ fn a_cache_key_is_stable_for_a_member_and_joins_no_two() {
     let key = |body: &str, face: u8, secret: u8| {
         let asked = read::read(call("/v1/responses"), body.to_owned().into()).unwrap();
         let faces = vec![Pseudonym::from_bytes(&[face; 32])];
-        let draft = Draft::of(asked, faces, &CacheSeal::new(&[secret; 32]));
+        let draft = Draft::of(asked, faces, &CacheSeal::new(&[secret; 32]), Vec::new());
         let letter = draft.seal(0, &doors(&json!({}), "m")).unwrap();
         json(&text(&letter))["prompt_cache_key"].to_string()
     };
@@ -315,7 +315,7 @@ fn send(route: &str, body: &str) -> String {
 
 fn draft(route: &str, body: &str) -> Draft {
     let asked = read::read(call(route), body.to_owned().into()).unwrap();
-    Draft::of(asked, vec![face()], &seal())
+    Draft::of(asked, vec![face()], &seal(), Vec::new())
 }
 
 fn doors(extra: &Value, model: &str) -> Door {

@@ -144,7 +144,8 @@ async fn elsewhere(request: Request, asked: Router, lost: Option<Router>) -> Res
 }
 
 /// What the gateway's paths begin with.
-const GATEWAY: [&str; 7] = [
+const GATEWAY: [&str; 8] = [
+    "api",
     "v1",
     "v1beta",
     "usage",

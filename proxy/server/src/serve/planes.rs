@@ -171,6 +171,8 @@ pub(super) async fn gateway(
         upstreams: config.upstream.clone(),
         models: config.model.clone(),
         cache_key: root.derive("cache-seal/v1"),
+        guard: config.guard,
+        claude_code: config.claude_code.clone(),
         verify_url: format!("{}/verify", config.server.public_url),
         max_token_life_seconds: longest_life(config),
         limits: Limits::default(),
