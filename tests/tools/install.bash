@@ -131,15 +131,26 @@ make_node() {
   "$1/wheel/bin/node" --version >/dev/null || die "the Node that was installed does not start"
 }
 
-make_npm() {
-  printf 'installing the identity provider\n'
-  cp -- "$here/tools/npm/package.json" "$here/tools/npm/package-lock.json" "$1/"
+# What a lock file pins, without a script of any of its packages: `npm_install FOLDER LOCKED`.
+npm_install() {
+  cp -- "$2/package.json" "$2/package-lock.json" "$1/"
   local npm
   npm=$(npm_beside "$BAUTA_TEST_NODE")
   (cd -- "$1" && PATH="$(dirname -- "$BAUTA_TEST_NODE"):$PATH" npm_config_cache="$1/.cache" \
     "$BAUTA_TEST_NODE" "$npm" ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null) \
-    || die "the packages of tests/tools/npm could not be installed"
+    || die "the packages of $2 could not be installed"
   rm -rf -- "$1/.cache"
+}
+
+make_npm() {
+  printf 'installing the identity provider\n'
+  npm_install "$1" "$here/tools/npm"
+}
+
+# The command line tools come as programs of some hundred megabytes each.
+make_clients() {
+  printf 'installing Claude Code, Codex, Gemini CLI and the SDKs for JavaScript\n'
+  npm_install "$1" "$here/tools/clients"
 }
 
 # Brings in everything and says where it is.
@@ -159,7 +170,9 @@ install() {
   fi
   once npm make_npm "$here/tools/npm/package.json" "$here/tools/npm/package-lock.json"
   BAUTA_TEST_NPM="$tools/npm/node_modules"
+  once clients make_clients "$here/tools/clients/package.json" "$here/tools/clients/package-lock.json"
+  BAUTA_TEST_CLIENTS="$tools/clients/node_modules"
   BAUTA_TEST_CHROMIUM=$(browser) || die "no browser starts"
-  export BAUTA_TEST_PYTHON BAUTA_TEST_NODE BAUTA_TEST_NPM BAUTA_TEST_CHROMIUM
+  export BAUTA_TEST_PYTHON BAUTA_TEST_NODE BAUTA_TEST_NPM BAUTA_TEST_CLIENTS BAUTA_TEST_CHROMIUM
   exec 9>&-
 }
