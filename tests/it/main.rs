@@ -2,6 +2,7 @@
 
 mod audit;
 mod canary;
+mod claude;
 mod cli;
 mod commands;
 mod dashboards;

@@ -1,6 +1,7 @@
 //! Programs that know nothing of Bauta talk through it: the providers' own SDKs, unmodified, and a
 //! raw client where single bytes count.
 
+mod clients;
 mod limits;
 mod stream;
 
