@@ -13,12 +13,12 @@ use http::{Response, StatusCode};
 use thiserror::Error;
 use tokio::time::timeout;
 
+pub(crate) use self::{attempts::Attempts, purse::PurseState};
 use self::{
     client::Lost,
     judge::{Verdict, is_harmless, judge},
     round::{Answered, Round},
 };
-pub(crate) use self::{attempts::Attempts, purse::PurseState};
 pub use self::{
     client::{Showing, Timeouts, UpstreamError, Upstreams},
     credential::Credential,

@@ -14,7 +14,12 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{dialect::Dialect, models, redeem::Pass, route::Models};
+use crate::{
+    dialect::Dialect,
+    models,
+    redeem::Pass,
+    route::{Door, Models},
+};
 
 /// The `[claude_code]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -93,7 +98,7 @@ fn available<'a>(models: &'a Models, pass: &Pass) -> Vec<&'a str> {
         let targets = model.doors().iter().filter(|door| !door.is_fallback());
         let all = std::iter::once(model.name())
             .chain(aliases)
-            .chain(targets.map(|door| door.model()));
+            .chain(targets.map(Door::model));
         for name in all {
             if !names.contains(&name.as_str()) {
                 names.push(name.as_str());

@@ -113,7 +113,12 @@ pub(crate) const fn operation(route: Route) -> &'static str {
         Route::GenerateContent | Route::StreamGenerateContent => "generate_content",
         Route::Embeddings | Route::EmbedContent | Route::BatchEmbedContents => "embeddings",
         Route::CountTokens | Route::CountContent => "count_tokens",
-        Route::Models | Route::Model | Route::Usage | Route::Settings | Route::Telemetry => "none",
+        Route::Models
+        | Route::Model
+        | Route::Usage
+        | Route::Allowance
+        | Route::Settings
+        | Route::Telemetry => "none",
     }
 }
 

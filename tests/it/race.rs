@@ -81,7 +81,7 @@ async fn bud_02_what_a_dead_replica_held_is_charged_when_its_lease_is_over_and_n
     }
     let mut hanging = JoinSet::new();
     for _ in 0..HELD {
-        let request = ask(&reqwest::Client::new(), &url, &token);
+        let request = ask(&reqwest::Client::builder().build().unwrap(), &url, &token);
         hanging.spawn(async move { drop(request.send().await) });
     }
     until(&world, &token, |used| held(used) == HELD * each()).await;

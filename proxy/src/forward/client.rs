@@ -205,7 +205,6 @@ impl Upstreams {
         }
         Err(Lost::Credential)
     }
-
 }
 
 impl Upstream {

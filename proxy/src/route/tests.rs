@@ -253,6 +253,7 @@ fn what_is_lost_for_want_of_money_may_be_had_elsewhere() {
     assert_eq!(served(&plan), ["b/claude-opus-4-7", "local/qwen3"]);
 }
 
+#[expect(clippy::print_stdout, reason = "a promise shows its figure")]
 #[test]
 fn targets_with_weights_share_the_work_and_a_grant_stays_with_one() {
     let mut models = models();

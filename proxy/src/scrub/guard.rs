@@ -169,9 +169,8 @@ fn line(body: &[u8], start: usize) -> Option<Span> {
 /// the line ends.
 fn unit(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at..)? {
-        [] | [b'"', ..] => None,
         [b'\\', b'u', ..] => Some(6),
-        [b'\\', ..] => None,
+        [] | [b'"' | b'\\', ..] => None,
         _ => Some(1),
     }
 }

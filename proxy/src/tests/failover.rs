@@ -183,6 +183,7 @@ const COUNTS: [Wire; 3] = [
     },
 ];
 
+#[expect(clippy::print_stdout, reason = "a promise shows its figure")]
 #[tokio::test]
 async fn every_cell_of_the_failover_matrix_is_as_specified() {
     let mut table = String::new();
@@ -218,7 +219,7 @@ async fn cell(wire: &Wire, fault: Fault, how: How) -> String {
     }
     world.kit.local.will(Does::Says(good(wire, how)));
 
-    let response = world.kit.send(world.ask(wire, how)).await;
+    let response = world.kit.send(World::ask(wire, how)).await;
     let (head, body) = response.into_parts();
     let body = body
         .collect()
@@ -276,7 +277,7 @@ fn does(wire: &Wire, fault: Fault, how: How) -> Option<Does> {
         format!("{STREAM}{}", wire.begun)
     } else {
         let whole = document("200 OK", wire.whole);
-        whole[..whole.len() - 3].to_owned()
+        whole[..whole.len().strict_sub(3)].to_owned()
     };
     let limited = document("429 Too Many Requests", "{\"error\":{}}");
     Some(match fault {
@@ -353,7 +354,7 @@ impl World {
         }
     }
 
-    fn ask(&self, wire: &Wire, how: How) -> Request<Body> {
+    fn ask(wire: &Wire, how: How) -> Request<Body> {
         let (path, stream) = match how {
             How::Stream => (wire.path_of_stream, ",\"stream\":true"),
             _ => (wire.path, ""),
@@ -361,7 +362,7 @@ impl World {
         let names = ["anthropic", "openai", "gemini"];
         let token = token(|claims| {
             for (n, dialect) in (21_u8..).step_by(2).zip(names) {
-                for (n, upstream) in [(n, "main"), (n + 1, "local")] {
+                for (n, upstream) in [(n, "main"), (n.strict_add(1), "local")] {
                     let face = bauta_token::pseudonym::Pseudonym::from_bytes(&[n; 32]);
                     claims
                         .psn
@@ -402,8 +403,8 @@ async fn a_providers_gate_is_relayed_where_nothing_may_answer_instead() {
     let refusal = document("403 Forbidden", WIRES[0].refusal);
     world.kit.main.will(Does::Says(refusal));
 
-    let first = world.kit.get(world.ask(&WIRES[0], How::Whole)).await;
-    let second = world.kit.get(world.ask(&WIRES[0], How::Whole)).await;
+    let first = world.kit.get(World::ask(&WIRES[0], How::Whole)).await;
+    let second = world.kit.get(World::ask(&WIRES[0], How::Whole)).await;
 
     assert_eq!(first.0.status, StatusCode::FORBIDDEN);
     assert_eq!(first.1, WIRES[0].refusal, "in the provider's own words");
@@ -425,7 +426,7 @@ async fn a_provider_that_checks_who_asks_is_left_alone_and_then_asked_again() {
         .kit
         .main
         .will(Does::Says(document("403 Forbidden", WIRES[0].refusal)));
-    let ask = || world.kit.get(world.ask(&WIRES[0], How::Whole));
+    let ask = || world.kit.get(World::ask(&WIRES[0], How::Whole));
     let mut served = Vec::new();
     for _ in 0..3 {
         world
@@ -459,7 +460,7 @@ async fn an_error_that_is_about_the_request_is_the_callers_alone() {
     for status in ["400 Bad Request", "404 Not Found", "413 Payload Too Large"] {
         world.kit.main.will(Does::Says(document(status, error)));
 
-        let (head, body) = world.kit.get(world.ask(&WIRES[0], How::Whole)).await;
+        let (head, body) = world.kit.get(World::ask(&WIRES[0], How::Whole)).await;
 
         assert_eq!(head.headers["bauta-served-by"], "main-anthropic/frontier-1");
         assert_eq!(body, error, "{status}");
@@ -472,7 +473,7 @@ async fn an_upstream_that_breaks_every_answer_off_is_asked_no_more() {
     let world = World::new(false).await;
     for _ in 0..5 {
         world.kit.main.will(Does::Says(format!("{STREAM}{FIRST}")));
-        let (head, _) = world.kit.get(world.ask(&WIRES[0], How::Stream)).await;
+        let (head, _) = world.kit.get(World::ask(&WIRES[0], How::Stream)).await;
         assert_eq!(head.headers["bauta-served-by"], "main-anthropic/frontier-1");
     }
     world
@@ -480,7 +481,7 @@ async fn an_upstream_that_breaks_every_answer_off_is_asked_no_more() {
         .local
         .will(Does::Says(format!("{STREAM}{FIRST}{LAST}")));
 
-    let (head, _) = world.kit.get(world.ask(&WIRES[0], How::Stream)).await;
+    let (head, _) = world.kit.get(World::ask(&WIRES[0], How::Stream)).await;
 
     assert_eq!(head.headers["bauta-served-by"], "local-anthropic/llama-4");
 }
@@ -493,7 +494,7 @@ async fn an_upstream_is_waited_for_as_long_as_its_configuration_says() {
     })
     .await;
     world.kit.main.will(Does::Waits(format!("{STREAM}{FIRST}")));
-    let response = world.kit.send(world.ask(&WIRES[0], How::Stream)).await;
+    let response = world.kit.send(World::ask(&WIRES[0], How::Stream)).await;
     let mut body = response.into_body();
     body.frame().await.unwrap().unwrap();
 
@@ -512,7 +513,7 @@ async fn srf_04_no_header_of_a_client_chooses_where_a_request_goes() {
     let world = World::new(false).await;
     let elsewhere = world.kit.local.url.clone();
     world.kit.main.will(Does::Says(document("200 OK", MESSAGE)));
-    let mut request = world.ask(&WIRES[0], How::Whole);
+    let mut request = World::ask(&WIRES[0], How::Whole);
     for header in [
         "x-portkey-custom-host",
         "x-portkey-provider",

@@ -135,7 +135,11 @@ async fn every_preset_asks_where_its_server_answers_and_relays_what_it_says() {
     let mut files: Vec<_> = fs::read_dir(folder())
         .unwrap()
         .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .filter(|it| it.ends_with(".toml"))
+        .filter(|it| {
+            std::path::Path::new(it)
+                .extension()
+                .is_some_and(|it| it == "toml")
+        })
         .collect();
     files.sort();
     let mut tried: Vec<_> = SERVERS
@@ -232,8 +236,8 @@ impl World {
         let (head, body) = self.kit.get(self.ask(model, anthropic, stream)).await;
 
         assert_eq!((head.status, &body), (StatusCode::OK, &said), "{what}");
-        let served = head.headers["bauta-served-by"].to_str().unwrap();
-        assert!(served.ends_with(&format!("/{named}")), "{what}: {served}");
+        let by = head.headers["bauta-served-by"].to_str().unwrap();
+        assert!(by.ends_with(&format!("/{named}")), "{what}: {by}");
         let sent = self.kit.main.sent().remove(0);
         let line = format!("POST {path} HTTP/1.1");
         assert_eq!(sent.head.lines().next().unwrap(), line, "{what}");
@@ -258,7 +262,7 @@ impl World {
             anthropic,
             "{what}"
         );
-        let row = self.kit.closed(before + 1).await.pop().unwrap();
+        let row = self.kit.closed(before.strict_add(1)).await.pop().unwrap();
         assert_eq!(row.ended.unwrap().outcome, "completed", "{what}");
         self.kit.clock.advance(1_000);
         self.kit.gateway.follow().await.unwrap();

@@ -41,7 +41,9 @@ fn every_stream_is_counted_alike_cut_at_any_byte_and_with_any_line_ends() {
                 assert_eq!(total, whole, "{} {ends:?} at {cut}", stream.file);
             }
             let mut tally = stream.tally();
-            bytes.iter().for_each(|byte| tally.feed(&[*byte]));
+            for byte in &bytes {
+                tally.feed(&[*byte]);
+            }
             assert_eq!(tally.total(), whole, "{} {ends:?} by the byte", stream.file);
         }
     }
@@ -124,7 +126,7 @@ async fn replay(path: &str) {
             let plane = Plane::open().await;
             for cut in some {
                 plane.relays(stream, *cut).await;
-                sent += 1;
+                sent = usize::strict_add(sent, 1);
             }
             plane.settled(stream, some.len()).await;
         }
@@ -222,7 +224,7 @@ impl Plane {
             input: usage.input,
             output: usage.output,
             cache_read: usage.cache_read,
-            cache_write: usage.cache_write + usage.cache_write_hour,
+            cache_write: usage.cache_write.strict_add(usage.cache_write_hour),
         };
         let first = rows[0].ended.clone().unwrap();
         for row in rows {

@@ -45,6 +45,9 @@ async fn h2_01_streams_that_are_opened_and_reset_end_the_connection() {
     flood("opened and reset", &[], begins).await;
 }
 
+/// A frame that breaks a rule, for a stream.
+type Fault = dyn Fn(u32) -> Vec<u8>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn h2_02_streams_that_make_the_server_reset_them_end_the_connection() {
     // Each is a fault of one stream and not of the connection (RFC 9113, sections 5.1, 5.3.1, 6.9).
@@ -61,7 +64,7 @@ async fn h2_02_streams_that_make_the_server_reset_them_end_the_connection() {
     };
     let after_its_end = |stream| frame(DATA, 0, stream, b"more");
     let more_than_told = |stream| frame(DATA, END_STREAM, stream, b"more than one");
-    let kinds: [(&str, bool, &dyn Fn(u32) -> Vec<u8>); 5] = [
+    let kinds: [(&str, bool, &Fault); 5] = [
         ("no window", false, &no_window),
         ("too wide a window", false, &too_wide),
         ("priority on itself", false, &on_itself),
@@ -206,7 +209,7 @@ async fn a_client_that_reads_much_may_open_its_windows_as_often() {
             stream.write_all(&frames).await.unwrap();
         }
     };
-    timeout(SOON, all).await.unwrap();
+    timeout(SOON, Box::pin(all)).await.unwrap();
 
     assert!(sent >= 49_000, "{sent}");
 }
