@@ -3,7 +3,7 @@
 //! The only stage that talks to a provider, and it takes nothing but a [`Recorded`]. Another
 //! target is tried only before the first byte of an answer goes to the caller, and only when the
 //! one before provably did nothing: it was never reached, it declined, or asking twice is harmless
-//! (ADR 0033 has the table). Two are never asked at once.
+//! (ADR 0028 has the table). Two are never asked at once.
 //! Redirects are never followed: a credential goes where configuration says and nowhere else.
 
 use std::{sync::Arc, time::Duration};
@@ -145,12 +145,7 @@ impl Forwarder {
                     }
                 }
                 Err(lost) => {
-                    if lost == Lost::Credential {
-                        // It refuses every one that there is, and will until somebody acts.
-                        leave.shut(false);
-                    } else {
-                        leave.failed();
-                    }
+                    leave.failed();
                     let again = lost.did_nothing() || is_harmless(request.call().route());
                     Verdict::Silent(lost.into(), again)
                 }

@@ -140,8 +140,8 @@ async fn series_do_not_grow_with_what_callers_send() {
 }
 
 /// Every label that there is.
-const LABELS: [&str; 9] = [
-    "key", "kind", "le", "model", "outcome", "reason", "result", "state", "upstream",
+const LABELS: [&str; 10] = [
+    "action", "key", "kind", "le", "model", "outcome", "reason", "result", "state", "upstream",
 ];
 
 /// With every part that measures anything.

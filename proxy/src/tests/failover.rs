@@ -1,4 +1,4 @@
-//! What becomes of a request when its upstream fails: the table of ADR 0033, cell by cell.
+//! What becomes of a request when its upstream fails: the table of ADR 0028, cell by cell.
 
 use std::fmt::Write as _;
 

@@ -136,10 +136,11 @@ async fn a_client_that_hangs_up_before_the_answer_ends_the_request_upstream_too(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_breaks_ends_with_an_error_its_client_raises() {
-    let world = World::new(Backend::Sqlite).await;
-    let token = token(&world).await;
     let mut broken = 0;
     for (path, model, theirs) in DOORS {
+        // A provider that breaks off five times in a row is left alone for a while.
+        let world = World::new(Backend::Sqlite).await;
+        let token = token(&world).await;
         let whole = direct(&world, &token, path, theirs).await;
         let half = whole.len() / 2;
         // In the middle of a line, at the end of an event, before the first, and without the last.
@@ -152,6 +153,7 @@ async fn a_stream_that_breaks_ends_with_an_error_its_client_raises() {
             (Fault::CutAfter(0), 0),
             (Fault::NoTerminal, all_but_one),
         ];
+        let each = faults.len();
         for (fault, reaches) in faults {
             let name = format!("{path} {fault:?}");
             // A reset takes back what was not read yet.
@@ -169,11 +171,11 @@ async fn a_stream_that_breaks_ends_with_an_error_its_client_raises() {
             assert_error_event(path, ours, &name);
             broken += 1;
         }
+        let outcomes = outcomes(&world, each).await;
+        super::count(&outcomes, "upstream_truncated", each);
+        world.end().await;
     }
-    let outcomes = outcomes(&world, broken).await;
-    super::count(&outcomes, "upstream_truncated", broken);
     println!("{broken} broken streams, each with one error event and one outcome");
-    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,8 +273,6 @@ async fn what_a_provider_refuses_is_refused_in_its_own_words() {
     use anthropic::Refusal as A;
     use gemini::Refusal as G;
     use openai::Refusal as O;
-    let world = World::new(Backend::Sqlite).await;
-    let token = token(&world).await;
     let to_claude = [
         A::IdentityRequired,
         A::VerificationRequired,
@@ -311,6 +311,9 @@ async fn what_a_provider_refuses_is_refused_in_its_own_words() {
         .collect();
     let sent = all.len();
     for (path, model, refusal) in all {
+        // A provider that refuses everything until somebody acts there is left alone for a while.
+        let world = World::new(Backend::Sqlite).await;
+        let token = token(&world).await;
         let body: Vec<u8> = refusal
             .frames
             .iter()
@@ -334,13 +337,13 @@ async fn what_a_provider_refuses_is_refused_in_its_own_words() {
             assert!(!answer.headers().contains_key(named), "{named}");
         }
         assert_eq!(answer.bytes().await.unwrap(), body);
+        let ends = outcomes(&world, 1).await;
+        super::count(&ends, "upstream_error", 1);
+        let charged = ends.iter().filter(|end| end["charged_micro_usd"] != 0);
+        assert_eq!(charged.count(), 0, "a refusal costs nothing: {ends:#?}");
+        world.end().await;
     }
-    let ends = outcomes(&world, sent).await;
-    super::count(&ends, "upstream_error", sent);
-    let charged = ends.iter().filter(|end| end["charged_micro_usd"] != 0);
-    assert_eq!(charged.count(), 0, "a refusal costs nothing: {ends:#?}");
     println!("{sent} refusals, each byte for byte");
-    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

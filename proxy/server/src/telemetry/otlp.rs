@@ -1,6 +1,6 @@
 //! Traces to a collector: OTLP over HTTP in JSON, in batches, from a queue that is never waited for.
 //!
-//! Written out rather than taken from the OpenTelemetry crates: see ADR 39.
+//! Written out rather than taken from the OpenTelemetry crates: see ADR 34.
 
 use std::{
     sync::{
