@@ -128,6 +128,20 @@ async fn a_torn_end_is_what_nobody_was_told_of() {
 }
 
 #[tokio::test]
+async fn a_request_that_stands_in_the_spool_twice_holds_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    commit(&store, [begin(1, 30)]).await;
+    drop(store);
+    // Written, given up because another line could not be, judged again, and then killed.
+    let file = &place.spool()[0];
+    let line = fs::read(file).unwrap();
+    fs::write(file, [&line[..], &line].concat()).unwrap();
+
+    assert_eq!(place.open().await.standing().await, stands(30, 0));
+}
+
+#[tokio::test]
 async fn a_damaged_line_is_not_read_past_and_nothing_is_deleted() {
     let flip = |text: &mut Vec<u8>| text[30] ^= 1;
     let last = |text: &mut Vec<u8>| {
@@ -338,9 +352,7 @@ async fn sto_01_an_end_that_a_full_disk_does_not_take_is_in_the_tables_all_the_s
     let place = Place::new();
     let store = place.open().await;
     commit(&store, [begin(1, 30)]).await;
-    let next = place.folder.path().join("gateway.db-spool-2");
-    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
-    store.land().await.unwrap();
+    place.fill_disk(&store).await;
 
     assert!(matches!(
         store.commit_at_once(close(1, 25)),
@@ -364,10 +376,7 @@ async fn sto_01_a_full_disk_stops_the_spool_until_all_has_landed() {
     let place = Place::new();
     let store = place.open().await;
     commit(&store, [begin(1, 30)]).await;
-    // The file that it goes on in is on a disk that is full.
-    let next = place.folder.path().join("gateway.db-spool-2");
-    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
-    store.land().await.unwrap();
+    place.fill_disk(&store).await;
 
     assert!(matches!(
         store.commit_at_once(begin(2, 40)),
@@ -409,9 +418,7 @@ async fn sto_01_what_could_not_be_written_never_was() {
     let place = Place::new();
     let store = place.open().await;
     commit(&store, [begin(1, 900)]).await;
-    let next = place.folder.path().join("gateway.db-spool-2");
-    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
-    store.land().await.unwrap();
+    place.fill_disk(&store).await;
 
     // One that fits, one that does not: judged, and not written. After the first, nothing is tried.
     for entry in [begin(2, 50), begin(3, 500), close(1, 100)] {
@@ -430,9 +437,7 @@ async fn sto_01_a_batch_on_a_full_disk_is_judged_once() {
     let place = Place::new();
     let store = place.open().await;
     commit(&store, [begin(1, 900)]).await;
-    let next = place.folder.path().join("gateway.db-spool-2");
-    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
-    store.land().await.unwrap();
+    place.fill_disk(&store).await;
 
     let batch = [begin(3, 500), close(1, 100)];
     let verdicts = store.commit(batch.into()).await.unwrap();
@@ -483,6 +488,13 @@ impl Place {
         SpooledStore::open(&self.database, Durability::Os)
             .await
             .unwrap()
+    }
+
+    /// The file that `store`, in its first one, goes on in is on a disk that is full.
+    async fn fill_disk(&self, store: &SpooledStore) {
+        let next = self.folder.path().join("gateway.db-spool-2");
+        std::os::unix::fs::symlink("/dev/full", next).unwrap();
+        store.land().await.unwrap();
     }
 
     async fn tables(&self) -> GatewayStore {

@@ -119,6 +119,9 @@ impl Ledger {
     /// Takes a fact that was judged before.
     pub(crate) fn replay(&mut self, fact: &Fact) {
         match fact {
+            // Written twice: what was given up beside a line that could not be written is judged
+            // again, and a crash leaves both.
+            Fact::Begun(begun) if self.open.contains_key(&begun.id) => {}
             Fact::Begun(begun) => {
                 let amount = MicroUsd::new(begun.held).unwrap_or(MicroUsd::ZERO);
                 if let Some(window) = begun.window {
