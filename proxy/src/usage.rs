@@ -29,11 +29,7 @@ pub async fn show<J: Journal + ?Sized>(
     pass: &Pass,
     asking: &HeaderMap,
 ) -> Result<Response, StoreError> {
-    let start = pass
-        .terms()
-        .budget
-        .map_or(UnixMillis(0), |budget| window_start(budget, pass.at()));
-    let usage = journal.usage(pass.grant(), start).await?;
+    let (start, usage) = used(journal, pass).await?;
     let as_page = asking
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -65,15 +61,23 @@ pub async fn allowance<J: Journal + ?Sized>(
     journal: &J,
     pass: &Pass,
 ) -> Result<Response, StoreError> {
-    let start = pass
-        .terms()
-        .budget
-        .map_or(UnixMillis(0), |budget| window_start(budget, pass.at()));
-    let usage = journal.usage(pass.grant(), start).await?;
+    let (start, usage) = used(journal, pass).await?;
     let mut response = Json(claude(pass, &usage, start)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Since when its budget runs, and what was used of it.
+async fn used<J: Journal + ?Sized>(
+    journal: &J,
+    pass: &Pass,
+) -> Result<(UnixMillis, GrantUsage), StoreError> {
+    let start = pass
+        .terms()
+        .budget
+        .map_or(UnixMillis(0), |budget| window_start(budget, pass.at()));
+    Ok((start, journal.usage(pass.grant(), start).await?))
 }
 
 /// Whole cents: what was spent is rounded up. Null is no ceiling; zero would be one.
