@@ -27,6 +27,7 @@ use crate::{
 
 pub use error::JwsError;
 pub use foreign::{ForeignRule, Purpose};
+pub use hint::Hint;
 pub use jwks::{Alg, Jwks, JwksError};
 
 use parts::{Parts, RawHeader};
@@ -34,6 +35,7 @@ use strict::Limits;
 
 mod error;
 mod foreign;
+mod hint;
 mod jwks;
 mod parts;
 mod provider;

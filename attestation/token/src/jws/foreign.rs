@@ -52,7 +52,7 @@ impl ForeignRule {
             serde_json::from_slice(payload).map_err(|_| JwsError::Claim("registered"))?;
         let claim = |holds: bool, name| holds.then_some(()).ok_or(JwsError::Claim(name));
         claim(registered.iss == self.issuer, "iss")?;
-        claim(registered.names(&self.client_id), "aud")?;
+        claim(registered.aud.names(&self.client_id), "aud")?;
         claim(registered.for_us(&self.client_id), "azp")?;
         let (Date(iat), Date(exp)) = (registered.iat, registered.exp);
         let soon = now.saturating_add(LEEWAY_SECONDS);
@@ -129,13 +129,6 @@ struct Registered {
 }
 
 impl Registered {
-    fn names(&self, client: &str) -> bool {
-        match &self.aud {
-            Audience::One(aud) => aud == client,
-            Audience::Many(all) => all.iter().any(|aud| aud == client),
-        }
-    }
-
     /// OpenID Connect Core, section 3.1.3.7: with more than one audience the authorized party
     /// says for whom it was made, and where it is said it must be us.
     fn for_us(&self, client: &str) -> bool {
@@ -147,11 +140,21 @@ impl Registered {
     }
 }
 
+/// For whom a token is: one, or a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+impl Audience {
+    pub(super) fn names(&self, client: &str) -> bool {
+        match self {
+            Self::One(aud) => aud == client,
+            Self::Many(all) => all.iter().any(|aud| aud == client),
+        }
+    }
 }
 
 /// Seconds since 1970 as others write them, perhaps with a fraction, which is dropped.

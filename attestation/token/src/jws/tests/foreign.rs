@@ -492,3 +492,35 @@ fn claims() -> Value {
         "iat": MADE, "exp": MADE + 300,
     })
 }
+
+#[test]
+fn a_hint_is_read_within_the_limits_of_a_token_and_says_nothing_else() {
+    let (idp, rule) = (Idp::new(), rule(Purpose::IdToken));
+    let token = |claims: &Value| idp.sign(&header(Alg::ES256), &claims.to_string(), Alg::ES256);
+    let mut for_two = claims();
+    for_two["aud"] = json!(["other", rule.client_id]);
+
+    let (one, two) = (
+        Hint::read(&token(&claims())).unwrap(),
+        Hint::read(&token(&for_two)).unwrap(),
+    );
+
+    assert_eq!(one.issuer(), rule.issuer);
+    assert!(one.is_for(&rule.client_id) && !one.is_for("other"));
+    assert!(two.is_for(&rule.client_id) && two.is_for("other"));
+    assert!(!two.is_for(""));
+    for (name, value) in [("iss", json!(7)), ("iss", json!(["a"])), ("aud", json!(7))] {
+        let mut bad = claims();
+        bad[name] = value;
+        assert!(Hint::read(&token(&bad)).is_err(), "{name}");
+    }
+    let twice = format!(r#"{{"iss":"a","iss":"b","aud":"{}"}}"#, rule.client_id);
+    for bad in [
+        String::new(),
+        "a.b".to_owned(),
+        "x".repeat(20_000),
+        idp.sign(&header(Alg::ES256), &twice, Alg::ES256),
+    ] {
+        assert!(Hint::read(&bad).is_err());
+    }
+}
