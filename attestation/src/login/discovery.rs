@@ -1,4 +1,5 @@
-//! What the identity provider publishes about itself: endpoints and keys, cached.
+//! What an issuer publishes about itself: endpoints and keys, cached. The identity provider is one,
+//! the platforms whose builds prove who they are ([`crate::workload`]) are others.
 //!
 //! Only what its discovery document may say is taken: the issuer byte for byte, and endpoints on
 //! its own host or one that the configuration names. Whatever cannot be trusted leaves the last
@@ -34,41 +35,84 @@ pub(crate) struct Provider {
     keys: Url,
 }
 
+/// What is read from a discovery document, by what its issuer is to us.
+pub(crate) trait Published: Sized {
+    /// Reads `document`, which must be of `issuer`, with endpoints there or on one of `hosts`.
+    fn read(document: &[u8], issuer: &str, hosts: &[String]) -> Result<Self, DiscoveryError>;
+
+    /// Where the keys are.
+    fn keys(&self) -> &Url;
+}
+
+impl Published for Provider {
+    fn read(document: &[u8], issuer: &str, hosts: &[String]) -> Result<Self, DiscoveryError> {
+        let document: Document =
+            serde_json::from_slice(document).map_err(|_| DiscoveryError::Form("document"))?;
+        document.read(issuer, hosts)
+    }
+
+    fn keys(&self) -> &Url {
+        &self.keys
+    }
+}
+
 /// What was fetched, and when.
-#[derive(Default)]
-struct Cache {
-    provider: Option<(Arc<Provider>, UnixMillis)>,
+struct Cache<P> {
+    provider: Option<(Arc<P>, UnixMillis)>,
     keys: Option<(Arc<Jwks>, UnixMillis)>,
     /// The last try, good or not.
     tried: Option<UnixMillis>,
 }
 
-/// Fetches and keeps what the identity provider publishes. One fetch at a time: whoever waits for
-/// it takes what it brought.
-pub(crate) struct Discovery {
+/// Fetches and keeps what an issuer publishes. One fetch at a time: whoever waits for it takes what
+/// it brought.
+pub(crate) struct Discovery<P = Provider> {
     http: reqwest::Client,
     issuer: String,
     hosts: Vec<String>,
-    cache: Mutex<Cache>,
+    /// How long nobody is asked again after a try when nothing good is kept.
+    patience: u64,
+    cache: Mutex<Cache<P>>,
 }
 
 impl Discovery {
+    /// Of the identity provider. With nothing good kept it is asked again for each sign-in: a
+    /// person waits for it.
     pub(crate) fn new(http: reqwest::Client, sso: &Sso<SecretText>) -> Self {
+        Self::of(http, sso.issuer.clone(), sso.hosts.clone(), 0)
+    }
+}
+
+impl<P: Published> Discovery<P> {
+    /// Of `issuer`. After a try that brought nothing, and with nothing good kept, it is left alone
+    /// for `patience` milliseconds.
+    pub(crate) fn of(
+        http: reqwest::Client,
+        issuer: String,
+        hosts: Vec<String>,
+        patience: u64,
+    ) -> Self {
+        let cache = Cache {
+            provider: None,
+            keys: None,
+            tried: None,
+        };
         Self {
             http,
-            issuer: sso.issuer.clone(),
-            hosts: sso.hosts.clone(),
-            cache: Mutex::default(),
+            issuer,
+            hosts,
+            patience,
+            cache: Mutex::new(cache),
         }
     }
 
-    /// The provider's endpoints.
-    pub(crate) async fn provider(&self, now: UnixMillis) -> Result<Arc<Provider>, DiscoveryError> {
+    /// The issuer's endpoints.
+    pub(crate) async fn provider(&self, now: UnixMillis) -> Result<Arc<P>, DiscoveryError> {
         let mut cache = self.cache.lock().await;
         self.provider_in(&mut cache, now).await
     }
 
-    /// The provider's keys.
+    /// The issuer's keys.
     pub(crate) async fn keys(&self, now: UnixMillis) -> Result<Arc<Jwks>, DiscoveryError> {
         let mut cache = self.cache.lock().await;
         if let Some((keys, at)) = &cache.keys
@@ -77,19 +121,20 @@ impl Discovery {
         {
             return Ok(Arc::clone(keys));
         }
-        let last = cache.keys.clone();
+        let good = |(_, at): &(Arc<Jwks>, UnixMillis)| age(*at, now) < GOOD;
+        let last = cache.keys.clone().filter(good);
+        if last.is_none() && cache.tried.is_some_and(|at| age(at, now) < self.patience) {
+            return Err(DiscoveryError::Lately);
+        }
         match self.fetch_keys(&mut cache, now).await {
             Ok(keys) => Ok(keys),
-            Err(error) => match last {
-                // An outage of the provider must not sign anybody out who could have signed in
-                // with the keys of an hour ago; a day later it does.
-                Some((keys, at)) if age(at, now) < GOOD => Ok(keys),
-                _ => Err(error),
-            },
+            // An outage of the issuer must not keep anybody out who would have come in with the
+            // keys of an hour ago; a day later it does.
+            Err(error) => last.map_or(Err(error), |(keys, _)| Ok(keys)),
         }
     }
 
-    /// The provider's keys after `known` did not serve; `None` when it was asked a moment ago.
+    /// The issuer's keys after `known` did not serve; `None` when it was asked a moment ago.
     pub(crate) async fn newer_keys(
         &self,
         known: &Arc<Jwks>,
@@ -109,9 +154,9 @@ impl Discovery {
 
     async fn provider_in(
         &self,
-        cache: &mut Cache,
+        cache: &mut Cache<P>,
         now: UnixMillis,
-    ) -> Result<Arc<Provider>, DiscoveryError> {
+    ) -> Result<Arc<P>, DiscoveryError> {
         if let Some((provider, at)) = &cache.provider
             && age(*at, now) < GOOD
         {
@@ -128,7 +173,8 @@ impl Discovery {
                 Some((provider, _)) => {
                     tracing::warn!(
                         error = crate::http::chain(&error),
-                        "the identity provider's discovery document was refused; the last one is kept"
+                        issuer = self.issuer,
+                        "an issuer's discovery document was refused; the last one is kept"
                     );
                     Ok(Arc::clone(provider))
                 }
@@ -139,12 +185,12 @@ impl Discovery {
 
     async fn fetch_keys(
         &self,
-        cache: &mut Cache,
+        cache: &mut Cache<P>,
         now: UnixMillis,
     ) -> Result<Arc<Jwks>, DiscoveryError> {
-        let provider = self.provider_in(cache, now).await?;
         cache.tried = Some(now);
-        let body = fetch::get(&self.http, provider.keys.clone(), None, LONGEST).await?;
+        let provider = self.provider_in(cache, now).await?;
+        let body = fetch::get(&self.http, provider.keys().clone(), None, LONGEST).await?;
         let keys = Jwks::parse(&body).map_err(DiscoveryError::Keys)?;
         if keys.is_empty() {
             return Err(DiscoveryError::Form("jwks"));
@@ -154,19 +200,17 @@ impl Discovery {
         Ok(keys)
     }
 
-    async fn fetch_provider(&self) -> Result<Provider, DiscoveryError> {
+    async fn fetch_provider(&self) -> Result<P, DiscoveryError> {
         // Appended to the issuer's own path, as OpenID Connect Discovery, section 4, wants it.
         let place = format!("{}{WELL_KNOWN}", self.issuer.trim_end_matches('/'));
         let url = Url::parse(&place).map_err(|_| DiscoveryError::Form("issuer"))?;
         let body = fetch::get(&self.http, url, None, LONGEST).await?;
-        let document: Document =
-            serde_json::from_slice(&body).map_err(|_| DiscoveryError::Form("document"))?;
-        document.read(&self.issuer, &self.hosts)
+        P::read(&body, &self.issuer, &self.hosts)
     }
 }
 
 /// At most one fetch a minute, whatever is asked for: an unknown key id costs an attacker nothing.
-fn may_try(cache: &Cache, now: UnixMillis) -> bool {
+fn may_try<P>(cache: &Cache<P>, now: UnixMillis) -> bool {
     cache.tried.is_none_or(|at| age(at, now) >= PAUSE)
 }
 
@@ -220,7 +264,7 @@ impl Document {
                 "token_endpoint_auth_methods_supported",
             ));
         }
-        let algs = self.algs()?;
+        let algs = algs(self.id_token_signing_alg_values_supported.as_deref())?;
         let place =
             |text: &str, name| endpoint(text, issuer, hosts).ok_or(DiscoveryError::Endpoint(name));
         Ok(Provider {
@@ -239,20 +283,21 @@ impl Document {
             algs,
         })
     }
+}
 
-    /// What it says it signs with and we can check. Never `none`, never HMAC, though some list them.
-    fn algs(&self) -> Result<Vec<Alg>, DiscoveryError> {
-        let Some(listed) = &self.id_token_signing_alg_values_supported else {
-            return Ok(vec![Alg::RS256]);
-        };
-        let algs: Vec<_> = listed.iter().filter_map(|name| Alg::parse(name)).collect();
-        if algs.is_empty() {
-            return Err(DiscoveryError::Form(
-                "id_token_signing_alg_values_supported",
-            ));
-        }
-        Ok(algs)
+/// What an issuer says it signs with and we can check. Never `none`, never HMAC, though some list
+/// them.
+pub(crate) fn algs(listed: Option<&[String]>) -> Result<Vec<Alg>, DiscoveryError> {
+    let Some(listed) = listed else {
+        return Ok(vec![Alg::RS256]);
+    };
+    let algs: Vec<_> = listed.iter().filter_map(|name| Alg::parse(name)).collect();
+    if algs.is_empty() {
+        return Err(DiscoveryError::Form(
+            "id_token_signing_alg_values_supported",
+        ));
     }
+    Ok(algs)
 }
 
 /// An endpoint that sign-in can do without. Left out loudly: groups may be missing for want of it.
@@ -274,7 +319,7 @@ fn optional(
 
 /// A URL on the issuer's own host, or on one that the configuration names: https, or http where
 /// the issuer itself is on loopback.
-fn endpoint(text: &str, issuer: &str, hosts: &[String]) -> Option<Url> {
+pub(crate) fn endpoint(text: &str, issuer: &str, hosts: &[String]) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let home = Url::parse(issuer).ok()?;
     let own = url.host_str() == home.host_str() && url.scheme() == home.scheme();
@@ -286,25 +331,28 @@ fn endpoint(text: &str, issuer: &str, hosts: &[String]) -> Option<Url> {
     (plain && config::is_safe(&url) && (own || named)).then_some(url)
 }
 
-/// Why the identity provider cannot be used.
+/// Why an issuer cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DiscoveryError {
     /// It was not reached, or did not answer as it should.
-    #[error("the identity provider did not answer")]
+    #[error("the issuer did not answer")]
     Fetch(#[from] FetchError),
     /// Its document names another issuer. Byte for byte: a slash more is another one.
     #[error("the discovery document names another issuer than the configuration")]
     Issuer,
     /// Its document has an endpoint where none may be.
-    #[error("the discovery document's {0} is not on the issuer's host; name its host in sso.hosts")]
+    #[error("the discovery document's {0} is not on the issuer's host; name its host in hosts")]
     Endpoint(&'static str),
     /// Its document is not what it should be.
     #[error("the discovery document's {0} cannot be used")]
     Form(&'static str),
     /// Its keys cannot be trusted.
-    #[error("the identity provider's keys are refused")]
+    #[error("the issuer's keys are refused")]
     Keys(#[source] JwksError),
+    /// It was asked a moment ago and is left alone for now.
+    #[error("the issuer did not answer a moment ago")]
+    Lately,
 }
 
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
