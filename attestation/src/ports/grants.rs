@@ -19,6 +19,7 @@ use bauta_token::{
 };
 
 use super::{AttestationId, Event, Lookup, MemberId};
+use crate::issue::ClientKind;
 
 /// Grants, and all that begins and ends them. Each method is one transaction.
 #[async_trait]
@@ -53,6 +54,24 @@ pub trait Grants: Send + Sync {
     ///
     /// When storage does not answer.
     async fn grants(&self, holder: Lookup, now: UnixMillis) -> Result<Vec<KeptGrant>, StoreError>;
+
+    /// All grants of builds that are in force at `now`, whosever they are.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    async fn builds(&self, now: UnixMillis) -> Result<Vec<Build>, StoreError>;
+
+    /// All grants of one kind of client that are in force at `now`, whosever they are.
+    ///
+    /// # Errors
+    ///
+    /// When storage does not answer.
+    async fn of_client(
+        &self,
+        client: &'static str,
+        now: UnixMillis,
+    ) -> Result<Vec<KeptGrant>, StoreError>;
 
     /// Ends a grant: its refresh tokens go, the gateway is told, the leaf is queued. Says whether it
     /// was in force until now; a second call does nothing.
@@ -286,6 +305,36 @@ pub enum Basis {
     Code(Hashed<AuthCode>, NewGrant),
     /// A refresh token and its successor.
     Renewal(Renewal),
+    /// A token that the platform of a build signed.
+    Workload(Presented, NewGrant),
+}
+
+/// A token of a build's platform, on its way to be spent: it opens nothing a second time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Presented {
+    /// Finds it again.
+    pub token: Lookup,
+    /// The rule that it satisfied.
+    pub rule: Lookup,
+    /// Until when it is remembered: neither it nor what it gave is good for longer.
+    pub until: UnixMillis,
+}
+
+/// A grant of a build, and the rule it rests on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Build {
+    /// The rule.
+    pub rule: Lookup,
+    /// The grant.
+    pub grant: KeptGrant,
+}
+
+/// Whether grants of these two kinds of client count against one quota. Builds have one of their
+/// own: a busy day of theirs must not keep their sponsor from signing in, nor the reverse.
+#[must_use]
+pub fn share_quota(one: &str, other: &str) -> bool {
+    let build = ClientKind::Ci.as_str();
+    (one == build) == (other == build)
 }
 
 /// A grant that begins.
@@ -303,7 +352,7 @@ pub struct NewGrant {
     pub scope: Name,
     /// How it is renewed; `None` for a token that is not.
     pub refresh: Option<Hashed<RefreshToken>>,
-    /// How many grants the holder may have at once.
+    /// How many grants the holder may have at once, of those that [`share_quota`] counts together.
     pub quota: u32,
 }
 

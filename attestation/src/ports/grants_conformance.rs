@@ -30,8 +30,8 @@ use super::{
     AttestationId, Event, Lookup, MemberId, Rights, Store, VerificationId,
     grants::{
         Allowed, Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Ground,
-        Handle, Held, HeldFor, Issuance, KeptCode, Named, NewGrant, Outcome, Poll, Renewal, Rise,
-        Seal, Typed, hex,
+        Handle, Held, HeldFor, Issuance, KeptCode, Named, NewGrant, Outcome, Poll, Presented,
+        Renewal, Rise, Seal, Typed, hex,
     },
     people::{
         AttestationRow, AttestationState, Begun, Decided, Decision, NewAttestation,
@@ -52,6 +52,8 @@ pub async fn all<S: Store + 'static, F: AsyncFn() -> Arc<S>>(fresh: F) {
     typed_codes_are_counted_before_they_are_looked_up(fresh().await).await;
     an_authorization_code_is_used_once(fresh().await).await;
     a_member_has_no_more_grants_than_it_may(fresh().await).await;
+    a_platforms_token_is_spent_once(fresh().await).await;
+    a_build_that_was_refused_spent_nothing(fresh().await).await;
     what_was_taken_back_after_the_judgement_entitles_to_nothing(fresh().await).await;
     a_suspension_ends_everything_at_once(fresh().await).await;
     a_grant_that_began_meanwhile_stops_the_suspension(fresh().await).await;
@@ -325,6 +327,79 @@ pub async fn a_member_has_no_more_grants_than_it_may<S: Store + 'static>(store: 
 
     assert_eq!(answers.iter().filter(|o| **o == Outcome::Issued).count(), 3);
     assert_eq!(answers.iter().filter(|o| **o == Outcome::Full).count(), 5);
+}
+
+/// Of any number of racing callers with one token, one gets a grant; and it is forgotten only when
+/// neither the token nor the grant is good any more.
+pub async fn a_platforms_token_is_spent_once<S: Store + 'static>(store: Arc<S>) {
+    member(&*store).await;
+    let mut racers = JoinSet::new();
+    for n in 0..16 {
+        let store = Arc::clone(&store);
+        racers.spawn(async move { store.issue(build(n, 1)).await.unwrap() });
+    }
+
+    let answers = racers.join_all().await;
+
+    assert_eq!(answers.iter().filter(|o| **o == Outcome::Issued).count(), 1);
+    assert_eq!(answers.iter().filter(|o| **o == Outcome::Spent).count(), 15);
+    let kept = grants(&*store, NOW).await;
+    assert_eq!(kept.len(), 1);
+    let builds = store.builds(NOW).await.unwrap();
+    assert_eq!(builds.len(), 1);
+    assert_eq!((builds[0].rule, &builds[0].grant), (lookup(90), &kept[0]));
+    assert_eq!(store.of_client("bauta-ci", NOW).await.unwrap(), kept);
+    assert!(store.of_client("bauta-cli", NOW).await.unwrap().is_empty());
+    assert!(
+        store
+            .of_client("bauta-ci", later(86_400))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    store.tidy(later(599)).await.unwrap();
+    assert_eq!(store.issue(build(20, 1)).await.unwrap(), Outcome::Spent);
+    let other = store.issue(build(21, 2)).await.unwrap();
+    assert_eq!(other, Outcome::Issued);
+    assert!(store.end(ending(21, None)).await.unwrap());
+    assert_eq!(store.builds(NOW).await.unwrap().len(), 1, "it has ended");
+    store.tidy(later(601)).await.unwrap();
+    assert_eq!(store.issue(build(22, 1)).await.unwrap(), Outcome::Issued);
+}
+
+/// A token whose build was one too many, or whose sponsor is suspended, opens something later.
+/// Builds count for themselves.
+pub async fn a_build_that_was_refused_spent_nothing<S: Store>(store: Arc<S>) {
+    member(&*store).await;
+    store.issue(asked(1)).await.unwrap();
+    let one_at_once = |n, token| {
+        let grant = NewGrant {
+            quota: 1,
+            ..built(n)
+        };
+        issuance(n, Basis::Workload(presented(token), grant), NOW)
+    };
+
+    let first = store.issue(one_at_once(2, 1)).await.unwrap();
+    let second = store.issue(one_at_once(3, 2)).await.unwrap();
+    let own = Issuance {
+        basis: Basis::Asked(NewGrant {
+            quota: 2,
+            ..new_grant(4)
+        }),
+        ..asked(4)
+    };
+
+    assert_eq!((first, second), (Outcome::Issued, Outcome::Full));
+    assert_eq!(store.issue(own).await.unwrap(), Outcome::Issued);
+    assert!(store.end(ending(2, None)).await.unwrap());
+    let again = store.issue(one_at_once(3, 2)).await.unwrap();
+    assert_eq!(again, Outcome::Issued);
+    store.fall(fall(&[1, 3, 4])).await.unwrap();
+    assert!(store.builds(NOW).await.unwrap().is_empty());
+    assert_eq!(store.issue(build(5, 3)).await.unwrap(), Outcome::Barred);
+    assert!(store.rise(rise()).await.unwrap());
+    assert_eq!(store.issue(build(5, 3)).await.unwrap(), Outcome::Issued);
 }
 
 /// State, grants, codes, pseudonyms and notices: one transaction, and nothing is issued after it.
@@ -722,6 +797,26 @@ fn signer() -> Arc<Signer> {
 
 fn asked(n: u8) -> Issuance {
     issuance(n, Basis::Asked(new_grant(n)), NOW)
+}
+
+fn build(n: u8, token: u8) -> Issuance {
+    issuance(n, Basis::Workload(presented(token), built(n)), NOW)
+}
+
+fn built(n: u8) -> NewGrant {
+    NewGrant {
+        client: "bauta-ci",
+        refresh: None,
+        ..new_grant(n)
+    }
+}
+
+fn presented(token: u8) -> Presented {
+    Presented {
+        token: lookup(token),
+        rule: lookup(90),
+        until: later(600),
+    }
 }
 
 fn renewal(n: u8, old: u8, new: u8, now: UnixMillis) -> Issuance {

@@ -21,9 +21,9 @@ use bauta_token::{
 use super::{
     Event, Lookup,
     grants::{
-        Allowed, Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Grants, Held,
-        HeldFor, Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Renewal, Rise,
-        Seal, Told, Typed, Waiting,
+        Allowed, Answer, AskLimits, Asked, Asking, Basis, Build, Ending, Entry, Fall, Fell, Grants,
+        Held, HeldFor, Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Presented,
+        Renewal, Rise, Seal, Told, Typed, Waiting, share_quota,
     },
     memory::{Memory, PeopleState},
     people::{AttestationState, MemberState},
@@ -37,6 +37,7 @@ pub(super) struct GrantState {
     devices: BTreeMap<[u8; 32], Login>,
     attempts: Vec<(Lookup, UnixMillis)>,
     codes: BTreeMap<[u8; 32], KeptCode>,
+    presented: BTreeMap<Lookup, (Presented, Lookup)>,
     held: BTreeMap<Lookup, Vec<Held>>,
     notices: Vec<Notice>,
     manifests: Vec<(u64, String)>,
@@ -82,6 +83,34 @@ impl Grants for Memory {
 
     async fn grants(&self, holder: Lookup, now: UnixMillis) -> Result<Vec<KeptGrant>, StoreError> {
         Ok(self.grant_state().in_force(holder, now))
+    }
+
+    async fn builds(&self, now: UnixMillis) -> Result<Vec<Build>, StoreError> {
+        let state = self.grant_state();
+        let given = state.presented.values();
+        Ok(given
+            .filter_map(|(presented, id)| {
+                let grant = state.grants.get(id)?;
+                let lives = !grant.ended && grant.ends_at > now;
+                lives.then(|| Build {
+                    rule: presented.rule,
+                    grant: grant.clone(),
+                })
+            })
+            .collect())
+    }
+
+    async fn of_client(
+        &self,
+        client: &'static str,
+        now: UnixMillis,
+    ) -> Result<Vec<KeptGrant>, StoreError> {
+        let state = self.grant_state();
+        let grants = state.grants.values().filter(|it| it.client == client);
+        Ok(grants
+            .filter(|it| !it.ended && it.ends_at > now)
+            .cloned()
+            .collect())
     }
 
     async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
@@ -328,11 +357,24 @@ impl GrantState {
                 self.begin(issuance, grant)
             }
             Basis::Renewal(renewal) => self.renew(issuance, renewal),
+            Basis::Workload(presented, grant) => {
+                if self.presented.contains_key(&presented.token) {
+                    return Outcome::Spent;
+                }
+                let outcome = self.begin(issuance, grant);
+                if outcome == Outcome::Issued {
+                    self.presented
+                        .insert(presented.token, (*presented, issuance.id));
+                }
+                outcome
+            }
         }
     }
 
     fn begin(&mut self, issuance: &Issuance, grant: &NewGrant) -> Outcome {
-        let held = self.in_force(grant.holder, issuance.now).len();
+        let held = self.in_force(grant.holder, issuance.now);
+        let counted = |kept: &&KeptGrant| share_quota(&kept.client, grant.client);
+        let held = held.iter().filter(counted).count();
         if held >= usize::try_from(grant.quota).unwrap_or(usize::MAX) {
             return Outcome::Full;
         }
@@ -561,6 +603,7 @@ impl GrantState {
         let hour_ago = now.plus_seconds(-3600);
         self.codes.retain(|_, code| code.expires_at > hour_ago);
         self.attempts.retain(|(_, at)| *at > hour_ago);
+        self.presented.retain(|_, (it, _)| it.until > now);
         for notice in &mut self.notices {
             if matches!(notice, Notice::Ended { until, .. } | Notice::Revoked { until, .. } if *until <= now)
             {

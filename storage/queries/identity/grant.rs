@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bauta_attestation::ports::{
     Event, Lookup, Rights,
     grants::{
-        Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Grants, Handle, Held,
-        Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Renewal, Rise, Seal, Told,
-        Typed,
+        Answer, AskLimits, Asked, Asking, Basis, Build, Ending, Entry, Fall, Fell, Grants, Handle,
+        Held, Issuance, KeptCode, KeptGrant, Named, NewGrant, Outcome, Poll, Renewal, Rise, Seal,
+        Told, Typed, share_quota,
     },
 };
 use bauta_audit::{
@@ -33,6 +33,7 @@ mod fall;
 mod login;
 mod notice;
 pub(crate) mod seal;
+mod workload;
 
 #[async_trait]
 impl Grants for IdentityStore {
@@ -70,6 +71,24 @@ impl Grants for IdentityStore {
     async fn grants(&self, holder: Lookup, now: UnixMillis) -> Result<Vec<KeptGrant>, StoreError> {
         self.db
             .read("grants", move |db| Box::pin(in_force(db, holder, now)))
+            .await
+    }
+
+    async fn builds(&self, now: UnixMillis) -> Result<Vec<Build>, StoreError> {
+        self.db
+            .read("builds", move |db| Box::pin(workload::in_force(db, now)))
+            .await
+    }
+
+    async fn of_client(
+        &self,
+        client: &'static str,
+        now: UnixMillis,
+    ) -> Result<Vec<KeptGrant>, StoreError> {
+        self.db
+            .read("grants of a client", move |db| {
+                Box::pin(of_client(db, client, now))
+            })
             .await
     }
 
@@ -308,6 +327,16 @@ async fn issue(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Outcome> {
             begin(db, issuance, grant).await?
         }
         Basis::Renewal(renewal) => renew(db, issuance, renewal).await?,
+        Basis::Workload(presented, grant) => {
+            if workload::was_presented(db, presented).await? {
+                return Ok(Outcome::Spent);
+            }
+            let begun = begin(db, issuance, grant).await?;
+            if begun == Outcome::Issued {
+                workload::keep(db, presented, issuance.id).await?;
+            }
+            begun
+        }
     };
     if outcome == Outcome::Issued {
         seal::queue(db, &issuance.leaf).await?;
@@ -346,7 +375,9 @@ async fn refused(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Option<Outc
 }
 
 async fn begin(db: &mut Conn, issuance: &Issuance, grant: &NewGrant) -> sqlx::Result<Outcome> {
-    let held = in_force(db, grant.holder, issuance.now).await?.len();
+    let held = in_force(db, grant.holder, issuance.now).await?;
+    let counted = |kept: &&KeptGrant| share_quota(&kept.client, grant.client);
+    let held = held.iter().filter(counted).count();
     if held >= usize::try_from(grant.quota).unwrap_or(usize::MAX) {
         return Ok(Outcome::Full);
     }
@@ -486,6 +517,7 @@ async fn end_all(
 
 async fn tidy(db: &mut Conn, now: UnixMillis) -> sqlx::Result<()> {
     login::tidy(db, now).await?;
+    workload::tidy(db, now).await?;
     notice::blank(db, now).await?;
     // An ended grant stays until its last token has expired; a lapsed one needs no end.
     query!(
@@ -584,6 +616,29 @@ async fn in_force(db: &mut Conn, holder: Lookup, now: UnixMillis) -> sqlx::Resul
            WHERE holder = $1 AND ended_at IS NULL AND ends_at > $2
            ORDER BY made_on DESC, id"#,
         holder,
+        now.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+async fn of_client(
+    db: &mut Conn,
+    client: &'static str,
+    now: UnixMillis,
+) -> sqlx::Result<Vec<KeptGrant>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id!: Vec<u8>", holder AS "holder!: Vec<u8>",
+                  handle AS "handle!: Vec<u8>", label AS "label?: Vec<u8>",
+                  client AS "client!: String", scope AS "scope!: String",
+                  made_on AS "made_on!: i64", refreshed_on AS "refreshed_on!: i64",
+                  ends_at AS "ends_at!: i64", live_until AS "live_until!: i64",
+                  ended_at AS "ended_at?: i64"
+           FROM member_grant
+           WHERE client = $1 AND ended_at IS NULL AND ends_at > $2"#,
+        client,
         now.0
     )
     .fetch_all(db)
