@@ -15,12 +15,15 @@ mod check;
 mod policy;
 mod time;
 mod verifier;
+mod workload;
 
+use self::check::is_host_name;
 pub use self::{
     check::SettingsError,
     policy::{Country, NationalityRule, PolicyConfig, Undetermined},
     time::{Instant, Span, instant},
     verifier::{Endpoint, OfficerConfig, PersonaConfig, VendorEnvironment, VerifierConfig},
+    workload::{Condition, WorkloadRule},
 };
 pub(crate) use self::{time::day, verifier::is_safe};
 
@@ -44,6 +47,8 @@ pub struct Settings {
     pub policies: BTreeMap<Name, PolicyConfig>,
     /// What tokens may be used for.
     pub scopes: Vec<ScopeRule>,
+    /// Builds that prove who they are by the platform they run on.
+    pub workloads: Vec<WorkloadRule>,
     /// The policy behind each model that has one, so that a page can say which models stay closed.
     /// The gateway keeps its own and goes by that.
     pub gates: BTreeMap<ModelName, Name>,
@@ -304,6 +309,9 @@ mod defaults {
     }
     pub(super) const fn token_ttl() -> Span {
         Span::seconds(3_600)
+    }
+    pub(super) const fn workload_ttl() -> Span {
+        Span::seconds(15 * 60)
     }
     pub(super) const fn yes() -> bool {
         true

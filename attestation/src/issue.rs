@@ -8,6 +8,8 @@
 //! The parts: `access` makes the claims and signs them, `refresh` derives successors,
 //! `labelled` names tokens for tools, `holder` hides whose a grant is, `end` ends grants.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use bauta_audit::store::StoreError;
 use bauta_token::{
@@ -25,9 +27,10 @@ use crate::{
     Plane,
     ports::{
         Event, Lookup, MemberId,
-        grants::{Basis, Ground, Issuance, KeptGrant, NewGrant, Outcome, Renewal, hex},
+        grants::{Basis, Ground, Issuance, KeptGrant, NewGrant, Outcome, Presented, Renewal, hex},
     },
     qualify::Qualified,
+    workload::{Proven, Workload},
 };
 
 pub use self::labelled::Label;
@@ -95,6 +98,10 @@ enum Way {
         old: Plain<RefreshToken>,
         grant: Box<KeptGrant>,
     },
+    Workload {
+        workload: Arc<Workload>,
+        presented: Presented,
+    },
 }
 
 impl Ask {
@@ -129,6 +136,17 @@ impl Ask {
         Self {
             client,
             way: Way::Code(code),
+        }
+    }
+
+    /// What a build gets that proved what it is: one short token, which nothing renews.
+    pub(crate) fn workload(proven: Proven) -> Self {
+        Self {
+            client: ClientKind::Ci,
+            way: Way::Workload {
+                workload: proven.workload,
+                presented: proven.presented,
+            },
         }
     }
 
@@ -330,7 +348,10 @@ impl Plane {
                 client: ask.client.as_str(),
                 scope: scope.clone(),
                 refresh: refresh.map(|token| token.hash(self.keys.secrets())),
-                quota: QUOTA,
+                quota: match ask.client {
+                    ClientKind::Ci => BUILDS,
+                    _ => QUOTA,
+                },
             })
         };
         let drawn = || Plain::generate(&*self.randomness);
@@ -351,6 +372,9 @@ impl Plane {
                 let label = self.seal_label(id, &label)?;
                 (Basis::Asked(fresh(None, Some(label))?), None)
             }
+            Way::Workload { presented, .. } => {
+                (Basis::Workload(presented, fresh(None, None)?), None)
+            }
             Way::Renewal { old, .. } => {
                 let new = self.successor(&old);
                 let renewal = Renewal {
@@ -365,7 +389,7 @@ impl Plane {
     }
 
     /// One leaf per token. It names the grant and its holder by keyed hashes: the log alone ties
-    /// no token to a member, whoever has the key can.
+    /// no token to a member, whoever has the key can. Of a build it says on which platform it ran.
     fn issued_leaf(
         &self,
         id: Lookup,
@@ -374,21 +398,26 @@ impl Plane {
         ask: &Ask,
         life: &Life,
     ) -> Event {
-        let how = match ask.way {
+        let how = match &ask.way {
             Way::SignIn => "sign_in",
             Way::Labelled { .. } => "label",
             Way::Device(_) => "device_code",
             Way::Code(_) => "authorization_code",
             Way::Renewal { .. } => "refresh",
+            Way::Workload { .. } => "token_exchange",
         };
+        let mut fields = json!({
+            "grant": hex(&id), "holder": hex(&holder), "client": ask.client.as_str(),
+            "how": how, "scope": qualified.scope_rule().name, "gates": qualified.gates(),
+            "expires": life.until.to_string(),
+        });
+        if let (Some(fields), Way::Workload { workload, .. }) = (fields.as_object_mut(), &ask.way) {
+            fields.insert("platform".to_owned(), workload.rule.issuer.as_str().into());
+        }
         Event::private(
             "token.issued",
             UnixMillis::from_seconds(life.from),
-            json!({
-                "grant": hex(&id), "holder": hex(&holder), "client": ask.client.as_str(),
-                "how": how, "scope": qualified.scope_rule().name, "gates": qualified.gates(),
-                "expires": life.until.to_string(),
-            }),
+            fields,
             &*self.randomness,
         )
     }
@@ -431,6 +460,10 @@ impl Life {
                 }
                 *seconds
             }
+            Way::Workload { workload, .. } => {
+                let ttl = rule.token_ttl.min(workload.rule.ttl);
+                ttl.as_seconds().min(HOUR)
+            }
             _ => rule.token_ttl.as_seconds().min(HOUR),
         };
         let expires = from
@@ -441,7 +474,7 @@ impl Life {
         }
         let until = UnixMillis::from_seconds(expires);
         let grant_until = match ask.way {
-            Way::Labelled { .. } => until,
+            Way::Labelled { .. } | Way::Workload { .. } => until,
             _ => now.plus_seconds(oauth.refresh_idle.as_seconds()).max(until),
         };
         Ok(Self {
@@ -454,6 +487,8 @@ impl Life {
 
 /// How many grants one member may have at once. One member, one credential: this is for machines.
 const QUOTA: u32 = 50;
+/// How many builds may go on at once for which one member answers.
+const BUILDS: u32 = 500;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
 /// A token that lives shorter than this only makes a client ask again.

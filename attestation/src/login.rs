@@ -44,7 +44,7 @@ use crate::{
 pub(crate) mod discovery;
 mod error;
 mod exchange;
-mod id_token;
+pub(crate) mod id_token;
 mod logout;
 pub mod session;
 
@@ -513,4 +513,4 @@ const IN_ALL: i64 = 20_000;
 const RACES: u8 = 6;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     sign_ins: Mutex<BTreeMap<&'static str, u64>>,
     verifications: Mutex<BTreeMap<&'static str, u64>>,
     webhooks: Mutex<BTreeMap<&'static str, u64>>,
+    exchanges: Mutex<BTreeMap<&'static str, u64>>,
     unredacted: Mutex<Unredacted>,
 }
 
@@ -35,6 +36,11 @@ impl Metrics {
     /// A webhook was answered.
     pub(crate) fn webhook(&self, outcome: &'static str) {
         bump(&self.webhooks, outcome);
+    }
+
+    /// A build showed a token of its platform: `ok`, or the code of its refusal.
+    pub(crate) fn exchange(&self, outcome: &'static str) {
+        bump(&self.exchanges, outcome);
     }
 
     /// What vendors still hold, as of the last round of tending.
@@ -63,6 +69,11 @@ impl Metrics {
                 "bauta_identity_webhooks_total",
                 "Webhooks of vendors, by outcome.",
                 &self.webhooks,
+            ),
+            (
+                "bauta_identity_exchanges_total",
+                "Tokens that builds showed, by outcome.",
+                &self.exchanges,
             ),
         ];
         for (name, help, counts) in counters {

@@ -8,6 +8,7 @@
 //! * `authorize`: authorization code with PKCE, for a program on the same machine (RFC 8252)
 //! * `device`: device authorization (RFC 8628), by policy only; its page is in the portal
 //! * `token`: codes and refresh tokens against access tokens
+//! * `exchange`: what a build's platform signed against one (RFC 8693)
 //! * `revoke`, `introspect`: RFC 7009 and 7662
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::{Plane, http::guard};
 
 pub(crate) mod authorize;
 pub(crate) mod device;
+pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod introspect;
 pub(crate) mod metadata;

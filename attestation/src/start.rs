@@ -13,11 +13,13 @@ use tokio::sync::Semaphore;
 use crate::{
     Parts, Plane,
     config::{Environment, OfficerConfig, SecretText, Settings, SettingsError, VerifierConfig},
+    issue::ClientKind,
     keys::{self, KeyError, KeyMaterial, KeyRing, Keys},
     login::discovery::Discovery,
     ports::{Lookup, Store, people::PolicyRow},
     qualify::policy::{Policies, PolicyError, hex},
     verify::{Vendor, persona::Persona},
+    workload::Workloads,
 };
 
 /// Why the plane does not start.
@@ -66,6 +68,8 @@ impl Plane {
         let scopes: BTreeMap<_, _> = scopes
             .map(|rule| (rule.name.clone(), Arc::new(rule.clone())))
             .collect();
+        let workloads = std::mem::take(&mut settings.workloads);
+        let workloads = Workloads::new(workloads, &keys, &parts.http);
         let verifiers = std::mem::take(&mut settings.verifiers);
         let link_origins = verifiers
             .iter()
@@ -74,6 +78,7 @@ impl Plane {
         let (vendors, officer) = hire(verifiers, &parts.http, &parts.randomness);
         let plane = Arc::new(Self {
             discovery: Discovery::new(parts.http.clone(), &settings.sso),
+            workloads,
             settings,
             scopes,
             policies,
@@ -189,11 +194,13 @@ impl Plane {
 
 impl Plane {
     /// To be called before anything is served: a database belongs to the environment that it was
-    /// begun in, because tokens outlive the server that made them.
+    /// begun in, because tokens outlive the server that made them; and so do those that its
+    /// configuration would not have given.
     ///
     /// # Errors
     ///
-    /// [`StartError::Environment`] when it was begun in the other one.
+    /// [`StartError::Environment`] when it was begun in the other one; [`StartError::Store`] when
+    /// storage does not answer.
     pub async fn claim(&self) -> Result<(), StartError> {
         let environment = self.settings.environment;
         let name: &[u8] = match environment {
@@ -201,10 +208,30 @@ impl Plane {
             Environment::Development => b"development",
         };
         let ours = self.keys.lookup("bauta/environment/v1", &[name]);
-        if self.store.fingerprint("environment", ours).await? == ours {
-            return Ok(());
+        if self.store.fingerprint("environment", ours).await? != ours {
+            return Err(StartError::Environment(environment));
         }
-        Err(StartError::Environment(environment))
+        self.end_strayed().await?;
+        Ok(())
+    }
+
+    /// Ends what the configuration as it is now would not have given: to builds by a rule that is
+    /// gone, to devices when there is no signing in by code any more.
+    async fn end_strayed(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for build in self.store.builds(now).await? {
+            if !self.workloads.knows(build.rule) {
+                self.end_kept(&build.grant, None, "workload_removed")
+                    .await?;
+            }
+        }
+        let device = ClientKind::Device;
+        if !self.serves(device) {
+            for grant in self.store.of_client(device.as_str(), now).await? {
+                self.end_kept(&grant, None, "client_removed").await?;
+            }
+        }
+        Ok(())
     }
 }
 

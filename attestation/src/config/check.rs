@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 use url::Url;
 
-use super::{Environment, ScopeRule, Settings, VendorEnvironment, VerifierConfig, is_safe};
+use super::{
+    Environment, ScopeRule, Settings, VendorEnvironment, VerifierConfig, WorkloadRule, is_safe,
+};
 use crate::verify::persona;
 
 /// Why settings are refused. Names the key and the mend.
@@ -43,6 +45,23 @@ impl Settings {
                 return Err(scope_error(rule, "there are two of this name"));
             }
             check_scope(rule)?;
+        }
+        self.check_workloads()
+    }
+
+    fn check_workloads(&self) -> Result<(), SettingsError> {
+        for (place, rule) in (1_usize..).zip(&self.workloads) {
+            if let Some(why) = rule.refused(self) {
+                return Err(SettingsError::new(format!("workload {place}"), why));
+            }
+            let other = self.workloads.iter().find(|it| it.issuer == rule.issuer);
+            let elsewhere =
+                |it: &WorkloadRule| (&it.hosts, &it.keys_file) != (&rule.hosts, &rule.keys_file);
+            if other.is_some_and(elsewhere) {
+                let why = "hosts and keys_file are the same in all of one issuer: its keys are \
+                           in one place";
+                return Err(SettingsError::new(format!("workload {place}"), why));
+            }
         }
         Ok(())
     }
@@ -178,7 +197,7 @@ fn origin(key: &str, url: &Url) -> Result<(), SettingsError> {
 }
 
 /// A name in its one spelling: no port, no path, no address.
-fn is_host_name(host: &str) -> bool {
+pub(super) fn is_host_name(host: &str) -> bool {
     let url = Url::parse(&format!("https://{host}")).ok();
     url.is_some_and(|url| url.domain() == Some(host) && url.port().is_none())
 }

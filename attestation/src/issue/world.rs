@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) plane: Arc<Plane>,
     pub(crate) store: Arc<Memory>,
     clock: Arc<Hand>,
+    randomness: Arc<Counted>,
 }
 
 /// A member that is signed in and verified.
@@ -86,7 +87,28 @@ impl World {
         // A second one is refused, and is the same.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(Hand(AtomicI64::new(NOW)));
-        let store = Arc::new(Memory::default());
+        Self::on(Arc::default(), clock, Arc::default(), device, change).await
+    }
+
+    /// A server that starts anew on what this one has written, with other settings.
+    pub(crate) async fn restarted(
+        &self,
+        device: DeviceFlow,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let world = Self::on(store, clock, Arc::clone(&self.randomness), device, change).await;
+        world.plane.claim().await.unwrap();
+        world
+    }
+
+    async fn on(
+        store: Arc<Memory>,
+        clock: Arc<Hand>,
+        randomness: Arc<Counted>,
+        device: DeviceFlow,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut settings = settings(device);
         change(&mut settings);
         let plane = Plane::open(Parts {
@@ -97,7 +119,7 @@ impl World {
             },
             store: store.clone(),
             clock: clock.clone(),
-            randomness: Arc::new(Counted::default()),
+            randomness: randomness.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         })
         .await
@@ -106,6 +128,7 @@ impl World {
             plane,
             store,
             clock,
+            randomness,
         }
     }
 
@@ -128,9 +151,20 @@ impl World {
         self.browser(&[]).await
     }
 
+    /// The member of this id, signed in and verified: one that settings may name.
+    pub(crate) async fn joins(&self, id: MemberId) -> Ada {
+        let ada = self.arrives(id, &[]).await;
+        self.verify(id).await;
+        ada
+    }
+
     /// Somebody with these roles at a browser.
     pub(crate) async fn browser(&self, roles: &[Role]) -> Ada {
         let id = MemberId::random(&*self.plane.randomness);
+        self.arrives(id, roles).await
+    }
+
+    async fn arrives(&self, id: MemberId, roles: &[Role]) -> Ada {
         let cookie = Plain::generate(&*self.plane.randomness);
         let session = Lookup(*cookie.hash(self.plane.keys.secrets()).as_bytes());
         self.sign_in(id, session, roles).await;
@@ -170,6 +204,31 @@ impl World {
             events: Vec::new(),
         };
         self.store.sign_in(&entry).await.unwrap();
+    }
+
+    /// The member signs in again, and its groups open these scopes and no others.
+    pub(crate) async fn moves(&self, member: MemberId, scopes: &[&str]) {
+        let now = self.plane.clock.now();
+        let row = self.store.member(member).await.unwrap().unwrap();
+        let rights = Rights {
+            scopes: scopes.iter().map(|scope| name(scope)).collect(),
+            ..Rights::default()
+        };
+        let entry = SignIn {
+            tag: row.tag,
+            new: false,
+            join: None,
+            rights: rights.clone(),
+            session: Lookup(bytes(&*self.plane.randomness)),
+            idp_session: None,
+            subject: row.subject,
+            replaces: None,
+            now,
+            expires_at: now.plus_seconds(43_200),
+            events: Vec::new(),
+        };
+        self.store.sign_in(&entry).await.unwrap();
+        self.plane.end_lost(member, &rights).await.unwrap();
     }
 
     pub(crate) async fn verify(&self, member: MemberId) {
@@ -365,6 +424,7 @@ pub(crate) fn settings(device: DeviceFlow) -> Settings {
             scope("quiet", Privacy::Sealed, false),
             scope("masked", Privacy::Anonymous, true),
         ],
+        workloads: Vec::new(),
         gates: BTreeMap::new(),
         providers: vec![name("anthropic"), name("openai")],
     }

@@ -48,6 +48,11 @@ impl Claims {
         }
     }
 
+    /// A claim, whatever it is.
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// A claim that is an object.
     pub(crate) fn object(&self, name: &str) -> Option<&Map<String, Value>> {
         self.0.get(name)?.as_object()

@@ -62,6 +62,9 @@ fn document(plane: &Plane) -> Value {
             json!(["bearer"]),
         );
     }
+    if !plane.workloads.is_empty() {
+        grants.push(super::exchange::EXCHANGE_GRANT);
+    }
     fields.insert("grant_types_supported".to_owned(), grants.into());
     document
 }

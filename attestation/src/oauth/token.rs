@@ -1,4 +1,5 @@
-//! The token endpoint: device codes, authorization codes and refresh tokens against tokens.
+//! The token endpoint: device codes, authorization codes, refresh tokens and tokens of builds'
+//! platforms against tokens.
 
 use std::sync::Arc;
 
@@ -19,10 +20,12 @@ use serde_json::json;
 
 use super::{
     OauthError,
+    exchange::{ACCESS_TOKEN, EXCHANGE_GRANT, exchange},
     fields::{Fields, Form},
 };
 use crate::{
     Plane,
+    config::DeviceFlow,
     http::chain,
     issue::{
         Ask, ClientKind, IssueError, Issued,
@@ -36,31 +39,44 @@ use crate::{
 pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 pub(super) async fn token(State(plane): State<Arc<Plane>>, form: Form) -> Response {
-    match exchange(&plane, &form).await {
-        Ok(issued) => answer(&issued),
+    let exchanged = form.find("grant_type") == Some(EXCHANGE_GRANT);
+    match granted(&plane, &form).await {
+        Ok(issued) => answer(&issued, exchanged.then_some(ACCESS_TOKEN)),
         Err(error) => error.into_response(),
     }
 }
 
-async fn exchange(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+async fn granted(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
+    // Nobody has a credential here: what was made for another server must not look like one.
+    let asserts = ["client_assertion", "client_assertion_type", "client_secret"];
+    if asserts.iter().any(|name| form.find(name).is_some()) {
+        return Err(NO_CREDENTIAL);
+    }
     match form.find("grant_type") {
         Some(DEVICE_GRANT) => device(plane, form).await,
         Some("authorization_code") => code(plane, form).await,
         Some("refresh_token") => refresh(plane, form).await,
+        Some(EXCHANGE_GRANT) => exchange(plane, form).await,
         Some(_) => Err(UNSUPPORTED),
         None => Err(OauthError::request("grant_type is missing")),
     }
 }
 
-fn answer(issued: &Issued) -> Response {
+/// `kind` is said where it is asked for: RFC 8693, section 2.2.1.
+fn answer(issued: &Issued, kind: Option<&'static str>) -> Response {
     let mut body = json!({
         "access_token": issued.access(),
         "token_type": "Bearer",
         "expires_in": issued.expires_in(),
         "scope": issued.scope(),
     });
-    if let (Some(body), Some(refresh)) = (body.as_object_mut(), issued.refresh()) {
-        body.insert("refresh_token".to_owned(), refresh.reveal().into());
+    if let Some(body) = body.as_object_mut() {
+        let refresh = issued.refresh().map(Plain::reveal);
+        for (name, value) in [("refresh_token", refresh), ("issued_token_type", kind)] {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value.into());
+            }
+        }
     }
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -84,6 +100,9 @@ async fn device(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         Poll::Denied => return Err(DENIED),
         Poll::Expired => return Err(EXPIRED),
     };
+    if !plane.serves(ClientKind::Device) {
+        return Err(NO_CLIENT);
+    }
     let member = plane
         .open_member(DEVICE, hash.as_bytes(), &allowed.handle)
         .map_err(torn)?;
@@ -184,6 +203,9 @@ async fn refresh(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         .map_err(|error| unknown(&error))?;
     let kept = kept.filter(|kept| !kept.ended).ok_or(BAD_REFRESH)?;
     let client = ClientKind::parse(&kept.client).ok_or(BAD_REFRESH)?;
+    if !plane.serves(client) {
+        return Err(NO_CLIENT);
+    }
     // A narrower scope is none of ours: scopes have no parts.
     if form
         .find("scope")
@@ -202,8 +224,16 @@ async fn refresh(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         })
 }
 
+impl Plane {
+    /// Whether clients of this kind are served now: what policy has switched off since goes on with
+    /// nothing that it holds.
+    pub(crate) fn serves(&self, client: ClientKind) -> bool {
+        client != ClientKind::Device || self.settings.oauth.device != DeviceFlow::Off
+    }
+}
+
 /// Why nothing was issued, as far as a grant type cares.
-enum Refused {
+pub(super) enum Refused {
     Scope,
     Member,
     Spent,
@@ -211,7 +241,12 @@ enum Refused {
 }
 
 /// Judged again, each time; then issued.
-async fn issue(plane: &Plane, member: MemberId, scope: &Name, ask: Ask) -> Result<Issued, Refused> {
+pub(super) async fn issue(
+    plane: &Plane,
+    member: MemberId,
+    scope: &Name,
+    ask: Ask,
+) -> Result<Issued, Refused> {
     let qualified = plane.qualify(member, scope).await.map_err(|error| {
         tracing::info!(code = error.public().1, "a token was refused");
         match error {
@@ -267,13 +302,22 @@ fn torn(error: CellError) -> OauthError {
     )
 }
 
-const fn bad(code: &'static str, description: &'static str) -> OauthError {
+pub(super) const fn bad(code: &'static str, description: &'static str) -> OauthError {
     OauthError::new(StatusCode::BAD_REQUEST, code, description)
 }
 
 const UNSUPPORTED: OauthError = bad(
     "unsupported_grant_type",
-    "device_code, authorization_code and refresh_token are supported",
+    "grant_types_supported of this server's metadata says which there are",
+);
+const NO_CREDENTIAL: OauthError = OauthError::new(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    "clients have no secret and no assertion here; leave it out",
+);
+const NO_CLIENT: OauthError = bad(
+    "unauthorized_client",
+    "logins by code are switched off here; sign in with a browser on the same machine",
 );
 const PENDING: OauthError = bad(
     "authorization_pending",
@@ -283,7 +327,7 @@ const SLOW_DOWN: OauthError = bad("slow_down", "wait five seconds longer between
 const DENIED: OauthError = bad("access_denied", "the login was denied");
 const EXPIRED: OauthError = bad("expired_token", "the code has expired or was used");
 const BAD_CODE: OauthError = bad("invalid_grant", "the code does not hold");
-const NO_SCOPE: OauthError = bad("invalid_scope", "the scope is not open to you");
+pub(super) const NO_SCOPE: OauthError = bad("invalid_scope", "the scope is not open to you");
 /// 401, because that is what makes Claude Code sign in again.
 const BAD_REFRESH: OauthError = OauthError::new(
     StatusCode::UNAUTHORIZED,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bauta_proxy::route::{Gravity, Models};
+use bauta_storage::Identity;
 use serde_json::{Value, json};
 
 pub(crate) use self::sides::discovered;
@@ -16,8 +17,8 @@ use crate::{
     config::Config,
     secret::SecretRef,
     serve::{
-        Role, Start, examine_doors, examine_gateway, examine_identity, federation_issuer,
-        gateway_root, identity_signer, key_material,
+        Role, Start, examine_doors, examine_gateway, examine_identity, examine_workloads,
+        federation_issuer, gateway_root, identity_signer, key_material,
     },
 };
 
@@ -116,9 +117,12 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
         // Only then: what is missing was said, and would be said again.
         let start = Start::new(config, base);
         own.push(told(
-            "[sso], every [[verifier]], [policy] and [[scope]]",
-            examine_identity(&start, store).await,
+            "[sso], every [[verifier]], [policy], [[scope]] and [[workload]]",
+            examine_identity(&start, store.clone()).await,
         ));
+        if own.iter().all(Finding::is_good) {
+            own.extend(workloads(&start, store).await);
+        }
     }
     found.extend(own);
     found.extend(stored);
@@ -194,6 +198,10 @@ fn identity_secrets(config: &Config) -> Vec<(String, SecretRef)> {
     let mut all: Vec<_> = sso
         .map(|sso| ("sso.client_secret".to_owned(), sso.client_secret.clone()))
         .collect();
+    if let Some(introspection) = &config.introspection {
+        let secret = introspection.secret.clone();
+        all.push(("introspection.secret".to_owned(), secret));
+    }
     for verifier in &config.verifier {
         let of = |(key, secret): (&str, &SecretRef)| {
             (
@@ -204,6 +212,20 @@ fn identity_secrets(config: &Config) -> Vec<(String, SecretRef)> {
         all.extend(verifier.secrets().into_iter().map(of));
     }
     all
+}
+
+/// The platforms of builds, and the members who answer for them.
+async fn workloads(start: &Start<'_>, store: Option<Identity>) -> Vec<Finding> {
+    match examine_workloads(start, store).await {
+        Ok(found) => found
+            .into_iter()
+            .map(|it| match it.wrong {
+                None => Finding::good(it.what),
+                Some(mend) => Finding::bad(it.what, mend),
+            })
+            .collect(),
+        Err(error) => vec![Finding::bad("every [[workload]]", chain(error.as_ref()))],
+    }
 }
 
 /// Every key of every upstream, and what a provider is told where there is none.

@@ -10,7 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bauta_attestation::config::{Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig};
+use bauta_attestation::config::{
+    Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig, WorkloadRule,
+};
 use bauta_proxy::{
     config::{GuardConfig, ModelConfig, UpstreamConfig},
     settings::ClaudeCode,
@@ -40,6 +42,11 @@ pub struct Config {
     /// The token endpoints.
     #[serde(default)]
     pub oauth: Oauth,
+    /// Who else may ask whether a token is good; nobody when left out.
+    pub introspection: Option<Introspection>,
+    /// Builds that prove who they are by the platform they run on.
+    #[serde(default)]
+    pub workload: Vec<WorkloadRule>,
     /// Who may verify a person.
     #[serde(default)]
     pub verifier: Vec<VerifierConfig<SecretRef>>,
@@ -136,6 +143,14 @@ pub struct Keys {
     pub kek: Option<SecretRef>,
     /// Gateway plane: its log key and cache keys are derived from it.
     pub gateway: Option<SecretRef>,
+}
+
+/// `[introspection]`: a resource server besides the gateway, which never asks (RFC 7662).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Introspection {
+    /// What it presents, as a bearer token.
+    pub secret: SecretRef,
 }
 
 /// `[telemetry]`: traces of some requests of the gateway, in which nobody is named.

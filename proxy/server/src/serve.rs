@@ -24,7 +24,7 @@ mod examine;
 mod planes;
 mod stores;
 
-pub(crate) use examine::{examine_doors, examine_gateway, examine_identity};
+pub(crate) use examine::{examine_doors, examine_gateway, examine_identity, examine_workloads};
 pub(crate) use planes::{
     credentials, federation_issuer, feed_origin, gateway_root, gateway_signer, identity_signer,
     key_material,

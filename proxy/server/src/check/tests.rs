@@ -172,3 +172,77 @@ async fn each_secret_is_called_by_its_name() {
         assert_eq!(said.count(), 1, "{name}: {mends:?}");
     }
 }
+
+/// The template with a build in it.
+fn with_workload(text: &str, more: &str) -> String {
+    format!(
+        "{text}\n[[workload]]\naudience = \"bauta\"\nscope = \"frontier\"\n\
+         sponsor = \"mbr_aaaaaaaaaaaaaaaaaaaaaaaaaa\"\n{more}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_workload_that_lets_everybody_in_is_found_with_its_mend() {
+    let home = home(|text| {
+        let more = "issuer = \"https://token.actions.githubusercontent.com\"\n\
+                    claims = { environment = \"ci\" }";
+        with_workload(&text, more)
+    });
+
+    let mends = mends(&home).await;
+
+    assert_eq!(mends.len(), 1, "{mends:?}");
+    for told in ["workload 1", "everybody", "repository_owner_id"] {
+        assert!(mends[0].contains(told), "{told}: {mends:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_workload_whose_keys_or_sponsor_are_not_there_is_found() {
+    let more = "issuer = \"http://127.0.0.1:1\"\nclaims = { sub = \"x\" }";
+    let away = home(|text| with_workload(&text, more));
+    let home = home(|text| with_workload(&text, &format!("{more}\nkeys_file = \"jwks.json\"")));
+    let file = home.0.path().join("jwks.json");
+
+    let absent = mends(&home).await;
+    fs::write(&file, r#"{"keys":[{"kty":"oct"}]}"#).unwrap();
+    let none = mends(&home).await;
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#);
+    fs::write(&file, set).unwrap();
+    let unknown = mends(&home).await;
+    let url = "sqlite://data/identity.db";
+    drop(bauta_storage::identity(url, home.0.path()).await.unwrap());
+    let known = mends(&home).await;
+    let away = mends(&away).await;
+
+    assert!(absent[0].contains("jwks.json cannot be read"), "{absent:?}");
+    assert!(none[0].contains("no key that can be used"), "{none:?}");
+    assert!(
+        unknown.is_empty(),
+        "nobody knows yet who is a member: {unknown:?}"
+    );
+    assert_eq!(known.len(), 1, "{known:?}");
+    assert!(known[0].contains("there is no such member"), "{known:?}");
+    assert_eq!(away.len(), 1, "{away:?}");
+    assert!(away[0].contains("the keys of workload 1"), "{away:?}");
+    assert!(away[0].contains("keys_file"), "{away:?}");
+}
+
+#[tokio::test]
+async fn every_rule_that_the_page_on_builds_shows_is_taken() {
+    let page = include_str!("../../../../docs/WORKLOADS.md");
+    let rules: Vec<_> = page
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").unwrap().0)
+        .collect();
+    assert_eq!(rules.len(), 3);
+
+    for rule in rules {
+        let home = home(|text| format!("{text}\n{rule}"));
+        let start = Start::new(&home.1, home.0.path());
+        let examined = examine_identity(&start, None).await;
+        assert!(examined.is_ok(), "{rule}: {:?}", examined.err());
+    }
+}

@@ -2,13 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
-use bauta_attestation::Plane;
+use bauta_attestation::{
+    Plane,
+    workload::{Examined, examine},
+};
 use bauta_proxy::forward::{Showing, Timeouts, Upstreams};
 use bauta_storage::Identity;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Start, doors,
+    Start, doors, outbound,
     planes::{
         credentials, federation_issuer, gateway_root, gateway_signer, key_material, settings,
     },
@@ -24,6 +27,16 @@ pub(crate) async fn examine_identity(
     let (settings, keys) = (settings(start)?, key_material(config, base)?);
     let now = start.clock.now();
     Ok(Plane::examine(&settings, keys, store.as_deref(), now).await?)
+}
+
+/// Whether builds can come: the keys of their platforms, and who answers for them.
+pub(crate) async fn examine_workloads(
+    start: &Start<'_>,
+    store: Option<Identity>,
+) -> anyhow::Result<Vec<Examined>> {
+    let (settings, http) = (settings(start)?, outbound()?);
+    let now = start.clock.now();
+    Ok(examine(&settings, &http, store.as_deref(), now).await?)
 }
 
 /// What the gateway would refuse, besides its models.

@@ -1,13 +1,16 @@
 //! Builds each plane from its own sections and its own secrets. A role resolves nothing of the
 //! other plane.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, fs::File, io::Read, path::Path, sync::Arc};
 
 use anyhow::Context;
 use async_trait::async_trait;
 use bauta_attestation::{
     Parts as IdentityParts, Plane,
-    config::{Environment, SecretText, Settings, Span, Sso, VendorEnvironment, VerifierConfig},
+    config::{
+        Environment, SecretText, Settings, Span, Sso, VendorEnvironment, VerifierConfig,
+        WorkloadRule,
+    },
     keys::{KeyMaterial, Keys},
 };
 use bauta_audit::note::{Signer, Verifier};
@@ -109,7 +112,31 @@ pub(super) fn settings(start: &Start<'_>) -> anyhow::Result<Settings> {
         .resolve(resolve)?;
     let verifiers = config.verifier.iter().cloned();
     let verifiers = verifiers.map(|v| v.resolve(resolve));
-    settings_with(start, sso, verifiers.collect::<Result<_, _>>()?)
+    let mut settings = settings_with(start, sso, verifiers.collect::<Result<_, _>>()?)?;
+    let introspection = config.introspection.as_ref();
+    settings.introspection = introspection
+        .map(|it| resolve(it.secret.clone()))
+        .transpose()?;
+    for rule in &mut settings.workloads {
+        read_keys(rule, base)?;
+    }
+    Ok(settings)
+}
+
+/// The key set of a platform that this machine does not reach. Public, so any mode will do.
+fn read_keys(rule: &mut WorkloadRule, base: &Path) -> anyhow::Result<()> {
+    let Some(file) = &rule.keys_file else {
+        return Ok(());
+    };
+    let path = base.join(file);
+    let told = || format!("workload.keys_file {} cannot be read", path.display());
+    let file = File::open(&path).with_context(told)?;
+    let mut keys = Vec::new();
+    file.take(LONGEST_KEY_SET)
+        .read_to_end(&mut keys)
+        .with_context(told)?;
+    rule.keys = Some(keys);
+    Ok(())
 }
 
 fn settings_with(
@@ -134,6 +161,7 @@ fn settings_with(
         verifiers,
         policies: config.policy.clone(),
         scopes: config.scope.clone(),
+        workloads: config.workload.clone(),
         gates: config
             .model
             .iter()
@@ -326,3 +354,5 @@ impl Feed for OverHttp {
 
 /// A signed note is never longer.
 const LONGEST_PAGE: usize = 2_000_000;
+/// A byte more than a key set may have, so that one that is cut is refused.
+const LONGEST_KEY_SET: u64 = 256 * 1024 + 1;
