@@ -6,6 +6,7 @@
 //!
 //! * `metadata`: RFC 8414 and the key set
 //! * `authorize`: authorization code with PKCE, for a program on the same machine (RFC 8252)
+//! * `pushed`: the same, sent ahead of the browser (RFC 9126)
 //! * `device`: device authorization (RFC 8628), by policy only; its page is in the portal
 //! * `token`: codes and refresh tokens against access tokens
 //! * `exchange`: what a build's platform signed against one (RFC 8693)
@@ -32,6 +33,7 @@ pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod introspect;
 pub(crate) mod metadata;
+pub(crate) mod pushed;
 pub(crate) mod revoke;
 pub(crate) mod token;
 
@@ -49,6 +51,7 @@ pub fn routes(plane: &Arc<Plane>) -> Router<Arc<Plane>> {
         .route("/.well-known/openid-configuration", get(metadata::server))
         .route("/.well-known/jwks.json", get(metadata::keys))
         .route("/oauth/device_authorization", post(device::authorization))
+        .route("/oauth/par", post(pushed::push))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/introspect", post(introspect::introspect))

@@ -22,6 +22,7 @@ use bauta_token::{
 use super::{
     OauthError,
     fields::{Fields, Form, Query},
+    pushed::is_name,
     token::challenge,
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// A request that may be put to the member.
-struct Asked {
+pub(super) struct Asked {
     client: ClientKind,
     redirect: String,
     challenge: [u8; 32],
@@ -43,8 +44,24 @@ struct Asked {
     scope: Option<Name>,
 }
 
+impl Asked {
+    /// Its parameters, as whoever asked would send them again.
+    pub(super) fn fields(&self) -> Vec<(&'static str, &str)> {
+        let mut fields = vec![
+            ("response_type", "code"),
+            ("client_id", self.client.as_str()),
+            ("redirect_uri", self.redirect.as_str()),
+            ("code_challenge", self.challenge_text.as_str()),
+            ("code_challenge_method", "S256"),
+        ];
+        fields.extend(self.state.as_deref().map(|state| ("state", state)));
+        fields.extend(self.scope.as_ref().map(|scope| ("scope", scope.as_str())));
+        fields
+    }
+}
+
 /// A request that may not.
-enum Wrong {
+pub(super) enum Wrong {
     /// Whoever asked is not known well enough to be answered.
     Here(&'static str),
     /// The program is told.
@@ -80,23 +97,20 @@ pub(super) async fn page(
 }
 
 fn consent(plane: &Plane, asked: &Asked, scopes: &[Name]) -> Response {
-    let field = |name: &'static str, value: &str| view::Field {
+    // The scope is what the member chooses.
+    let fields = asked
+        .fields()
+        .into_iter()
+        .filter(|(name, _)| *name != "scope");
+    let fields = fields.map(|(name, value)| view::Field {
         name,
         value: value.to_owned(),
-    };
-    let mut fields = vec![
-        field("response_type", "code"),
-        field("client_id", asked.client.as_str()),
-        field("redirect_uri", &asked.redirect),
-        field("code_challenge", &asked.challenge_text),
-        field("code_challenge_method", "S256"),
-    ];
-    fields.extend(asked.state.as_deref().map(|state| field("state", state)));
+    });
     let mut response = portal::page(&view::Authorize {
         frame: portal::frame(plane, "", true),
         client: "the bauta command line".to_owned(),
         redirect: asked.redirect.clone(),
-        fields,
+        fields: fields.collect(),
         scopes: scopes.iter().map(ToString::to_string).collect(),
     });
     // A browser follows the redirect after the form only to where the page says it may.
@@ -194,11 +208,17 @@ fn closed(plane: &Plane, asked: &Asked, opening: &Opening) -> Response {
 
 fn read(plane: &Plane, query: Result<Fields, OauthError>) -> Result<Asked, Wrong> {
     let fields = query.map_err(|error| Wrong::Here(error.description))?;
-    read_fields(plane, &fields)
+    let Some(name) = fields.find("request_uri").filter(|name| is_name(name)) else {
+        return read_fields(plane, &fields);
+    };
+    // RFC 9126, section 4: what was pushed counts, and only for who pushed it.
+    let pushed = plane.pushed(name);
+    let pushed = pushed.filter(|pushed| pushed.find("client_id") == fields.find("client_id"));
+    read_fields(plane, &pushed.ok_or(STALE)?)
 }
 
 /// Client and redirect first: until they hold, nobody is told anything.
-fn read_fields(plane: &Plane, fields: &Fields) -> Result<Asked, Wrong> {
+pub(super) fn read_fields(plane: &Plane, fields: &Fields) -> Result<Asked, Wrong> {
     let client = match fields.find("client_id").map(ClientKind::parse) {
         Some(Some(ClientKind::Cli)) => ClientKind::Cli,
         _ => return Err(Wrong::Here("The program that asks is not known here.")),
@@ -300,6 +320,9 @@ fn no_answer(error: &(dyn std::error::Error + 'static)) -> Response {
     Refusal::unavailable().into_response()
 }
 
+const STALE: Wrong = Wrong::Here(
+    "It was begun more than ten minutes ago, or not here. Begin it again in the program.",
+);
 const PATH: &str = "/callback";
 const LIFE: i64 = 60;
 

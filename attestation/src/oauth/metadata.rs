@@ -29,6 +29,7 @@ fn document(plane: &Plane) -> Value {
         "issuer": issuer,
         "authorization_endpoint": at("/oauth/authorize"),
         "token_endpoint": at("/oauth/token"),
+        "pushed_authorization_request_endpoint": at("/oauth/par"),
         "revocation_endpoint": at("/oauth/revoke"),
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
