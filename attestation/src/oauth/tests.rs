@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+mod matrix;
+
 const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 fn refresh_form(token: &str) -> Vec<(&str, &str)> {
@@ -281,6 +283,46 @@ async fn oid_21_no_other_response_type_or_mode() {
         let error = param(&reply.location(), "error");
         assert_eq!(error.as_deref(), Some("invalid_request"), "{field}");
     }
+}
+
+/// A malicious server names our token endpoint as its own, and has a client sign an assertion that
+/// it then brings here. Ours are public clients: no assertion is looked at, whoever signed it.
+#[tokio::test]
+async fn oid_20_a_client_assertion_opens_nothing_here() {
+    let world = World::new(DeviceFlow::On).await;
+    let ada = world.ada().await;
+    let token = world.login(&ada).await;
+    let code = world.code(&ada).await;
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let live = text(&token, "refresh_token");
+
+    for form in [exchange(&code), refresh_form(&live)] {
+        for extra in [
+            vec![
+                ("client_assertion", "e30.e30.e30"),
+                ("client_assertion_type", kind),
+            ],
+            vec![("client_assertion_type", kind)],
+            vec![("client_secret", "s3cret")],
+        ] {
+            let reply = world
+                .client("/oauth/token", &[form.clone(), extra].concat())
+                .await;
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(reply.error(), "invalid_client");
+        }
+    }
+    let metadata = world
+        .get("/.well-known/oauth-authorization-server", None)
+        .await
+        .json();
+    assert_eq!(
+        metadata["token_endpoint_auth_methods_supported"],
+        serde_json::json!(["none"])
+    );
+    let taken = world.client("/oauth/token", &exchange(&code)).await;
+    assert_eq!(taken.status, StatusCode::OK, "a refusal spends nothing");
+    assert_eq!(refresh(&world, &live).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
