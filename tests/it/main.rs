@@ -12,6 +12,7 @@ mod idp;
 mod journey;
 mod kill;
 mod newcomer;
+mod oauth;
 mod pages;
 mod race;
 mod schema;

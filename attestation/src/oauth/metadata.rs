@@ -60,7 +60,8 @@ fn document(plane: &Plane) -> Value {
         );
         fields.insert(
             "introspection_endpoint_auth_methods_supported".to_owned(),
-            json!(["bearer"]),
+            // RFC 8414, section 2: a type of access token, as IANA spells it.
+            json!(["Bearer"]),
         );
     }
     if !plane.workloads.is_empty() {
