@@ -320,8 +320,8 @@ async fn oid_20_a_client_assertion_opens_nothing_here() {
         metadata["token_endpoint_auth_methods_supported"],
         serde_json::json!(["none"])
     );
-    let taken = world.client("/oauth/token", &exchange(&code)).await;
-    assert_eq!(taken.status, StatusCode::OK, "a refusal spends nothing");
+    let right = world.client("/oauth/token", &exchange(&code)).await;
+    assert_eq!(right.status, StatusCode::OK, "a refusal spends nothing");
     assert_eq!(refresh(&world, &live).await.status, StatusCode::OK);
 }
 

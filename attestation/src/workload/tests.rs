@@ -24,7 +24,7 @@ impl Factory {
         let now = self.platform.said().now;
         let mut token = json!({
             "iss": self.platform.issuer, "aud": "https://ai.example.com",
-            "iat": now, "nbf": now, "exp": now + 600,
+            "iat": now, "nbf": now, "exp": now.saturating_add(600),
         });
         for (name, value) in claims.as_object().unwrap() {
             token[name] = value.clone();

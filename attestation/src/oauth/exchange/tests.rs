@@ -470,7 +470,7 @@ async fn a_rule_that_is_gone_ends_what_it_gave() {
     let same = factory
         .world
         .restarted(DeviceFlow::Off, |settings| {
-            settings.workloads.push(rule(&issuer))
+            settings.workloads.push(rule(&issuer));
         })
         .await;
     assert_eq!(same.plane.grants(SPONSOR).await.unwrap().len(), 1);

@@ -73,6 +73,10 @@ const LEGEND: &str = "\
       cannot be switched off; upstreams are the gateway's; builds alone come from a platform";
 
 #[tokio::test]
+#[expect(
+    clippy::print_stdout,
+    reason = "a test that proves a promise prints its figure"
+)]
 async fn nothing_that_is_disabled_gets_a_token_through_any_grant() {
     let mut table = String::new();
     for (disabled, title) in ROWS {
