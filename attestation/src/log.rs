@@ -13,7 +13,10 @@ use bauta_token::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::ports::{AttestationId, MemberId, Role, VerificationId};
+use crate::ports::{
+    AttestationId, MemberId, Role, VerificationId,
+    office::{Ground, Objection, Reply, Undoing},
+};
 
 /// One event on its way into the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -235,13 +238,98 @@ impl Scribe<'_> {
     }
 
     /// A member may go on again.
-    pub(crate) fn member_reinstated(self, member: MemberId, by: Option<MemberId>) -> Event {
-        self.about("member.reinstated", json!({ "member": member, "by": by }))
+    pub(crate) fn member_reinstated(
+        self,
+        member: MemberId,
+        by: Option<MemberId>,
+        reason: Option<&str>,
+    ) -> Event {
+        self.about(
+            "member.reinstated",
+            with_reason(json!({ "member": member, "by": by }), reason),
+        )
     }
 
     /// A member was erased. The one event about it that stays readable: it names nobody any more.
-    pub(crate) fn member_erased(self, member: MemberId, by: Option<MemberId>) -> Event {
-        self.about("member.erased", json!({ "member": member, "by": by }))
+    pub(crate) fn member_erased(
+        self,
+        member: MemberId,
+        by: Option<MemberId>,
+        reason: Option<&str>,
+    ) -> Event {
+        self.about(
+            "member.erased",
+            with_reason(json!({ "member": member, "by": by }), reason),
+        )
+    }
+
+    /// Somebody opened a member's page in the console.
+    pub(crate) fn member_viewed(self, member: MemberId, by: MemberId, role: Role) -> Event {
+        self.about(
+            "member.viewed",
+            json!({ "member": member, "by": by, "role": role.as_str() }),
+        )
+    }
+
+    /// A member took everything held about it along.
+    pub(crate) fn member_exported(self, member: MemberId) -> Event {
+        self.about("member.exported", json!({ "member": member }))
+    }
+
+    /// An administrator proposed what another must agree to.
+    pub(crate) fn proposal_made(
+        self,
+        member: MemberId,
+        by: MemberId,
+        what: Undoing,
+        reason: &str,
+    ) -> Event {
+        self.about(
+            "proposal.made",
+            json!({ "member": member, "by": by, "what": what.as_str(), "reason": reason }),
+        )
+    }
+
+    /// A proposal was agreed to, or dropped.
+    pub(crate) fn proposal_settled(
+        self,
+        member: MemberId,
+        by: MemberId,
+        verdict: &'static str,
+    ) -> Event {
+        self.about(
+            "proposal.settled",
+            json!({ "member": member, "by": by, "verdict": verdict }),
+        )
+    }
+
+    /// A member objects to something.
+    pub(crate) fn appeal_made(self, member: MemberId, about: Objection, ground: Ground) -> Event {
+        self.about(
+            "appeal.made",
+            json!({ "member": member, "about": about.as_str(), "ground": ground.as_str() }),
+        )
+    }
+
+    /// An appeal was answered.
+    pub(crate) fn appeal_answered(self, member: MemberId, by: MemberId, reply: Reply) -> Event {
+        self.about(
+            "appeal.answered",
+            json!({ "member": member, "by": by, "reply": reply.as_str() }),
+        )
+    }
+
+    /// Somebody tried what a policy would do. `shown` is `counts` or `members`.
+    pub(crate) fn policy_tried(self, by: MemberId, policy: &Name, shown: &'static str) -> Event {
+        self.about(
+            "policy.tried",
+            json!({ "by": by, "policy": policy, "shown": shown }),
+        )
+    }
+
+    /// Somebody searched the log. `asked` holds what of it was asked for.
+    pub(crate) fn audit_searched(self, by: MemberId, asked: Value) -> Event {
+        self.about("audit.searched", json!({ "by": by, "asked": asked }))
     }
 
     /// A version of a policy was announced. Public.
@@ -275,20 +363,36 @@ impl Scribe<'_> {
     }
 }
 
+/// A code where one was given; whoever has the server's files gives none.
+fn with_reason(mut fields: Value, reason: Option<&str>) -> Value {
+    if let (Some(fields), Some(reason)) = (fields.as_object_mut(), reason) {
+        fields.insert("reason".to_owned(), reason.into());
+    }
+    fields
+}
+
 /// Every type of event that this plane's log holds, in the order of the alphabet.
-pub const TYPES: [&str; 22] = [
+pub const TYPES: [&str; 30] = [
+    "appeal.answered",
+    "appeal.made",
     "attestation.created",
     "attestation.ended",
     "audit.exported",
+    "audit.searched",
     "eligibility.decided",
     "grant.ended",
     "grants.ended",
     "key.created",
     "manifest",
     "member.erased",
+    "member.exported",
     "member.reinstated",
     "member.suspended",
+    "member.viewed",
     "policy.adopted",
+    "policy.tried",
+    "proposal.made",
+    "proposal.settled",
     "redaction.confirmed",
     "redaction.requested",
     "sso.login",

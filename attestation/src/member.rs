@@ -136,7 +136,7 @@ impl Plane {
             .map(|row| self.show(row, now)))
     }
 
-    fn show(&self, row: StandingRow, now: UnixMillis) -> Standing {
+    pub(crate) fn show(&self, row: StandingRow, now: UnixMillis) -> Standing {
         let attested = self.attested(&row, now);
         let expired = matches!(attested, Err(QualifyError::Expired));
         let attested = attested.ok();
@@ -236,7 +236,17 @@ impl Plane {
         member: MemberId,
         by: Option<MemberId>,
     ) -> Result<bool, StoreError> {
-        self.rise(member, by).await
+        self.rise(member, by, None).await
+    }
+
+    /// The same, with a code that says why.
+    pub(crate) async fn reinstate_for(
+        &self,
+        member: MemberId,
+        by: MemberId,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        self.rise(member, Some(by), Some(reason)).await
     }
 
     /// Erases `member`: row, tag, attestations and nonces, and the salts and texts of the log's
@@ -253,6 +263,16 @@ impl Plane {
         member: MemberId,
         by: Option<MemberId>,
     ) -> Result<Erased, StoreError> {
+        self.erase_for(member, by, None).await
+    }
+
+    /// The same, with a code that says why.
+    pub(crate) async fn erase_for(
+        &self,
+        member: MemberId,
+        by: Option<MemberId>,
+        reason: Option<&str>,
+    ) -> Result<Erased, StoreError> {
         let Some(row) = self.store.member(member).await? else {
             return Ok(Erased::NoMember);
         };
@@ -264,7 +284,7 @@ impl Plane {
         let now = self.clock.now();
         self.end_grants(member, "erased").await?;
         self.forget_grants(member).await?;
-        let event = self.scribe(now).member_erased(member, by);
+        let event = self.scribe(now).member_erased(member, by, reason);
         Ok(if self.store.erase_member(member, now, &event).await? {
             Erased::Done
         } else {

@@ -1,7 +1,8 @@
 //! What the identity plane asks of storage. A port is a use case and one transaction, not a table.
 //!
 //! [`people::People`] keeps members, sessions, verifications and attestations; grants and notices
-//! are a port of their own. Whoever implements all of them is a [`Store`].
+//! are a port of their own, as is what the console remembers ([`office::Office`]). Whoever implements
+//! all of them is a [`Store`].
 
 use std::{collections::BTreeSet, fmt};
 
@@ -16,6 +17,11 @@ pub mod grants_conformance;
 mod grants_memory;
 #[cfg(any(test, feature = "conformance"))]
 pub mod memory;
+pub mod office;
+#[cfg(feature = "conformance")]
+pub mod office_conformance;
+#[cfg(any(test, feature = "conformance"))]
+mod office_memory;
 pub mod people;
 #[cfg(feature = "conformance")]
 pub mod people_conformance;
@@ -24,11 +30,12 @@ mod people_memory;
 
 pub use crate::log::Event;
 use grants::Grants;
+use office::Office;
 use people::People;
 
 /// All that the plane keeps.
-pub trait Store: People + Grants + LogStore + Send + Sync {}
-impl<T: People + Grants + LogStore + Send + Sync> Store for T {}
+pub trait Store: People + Grants + Office + LogStore + Send + Sync {}
+impl<T: People + Grants + Office + LogStore + Send + Sync> Store for T {}
 
 /// Names a member: 128 random bits, shown as `mbr_` and 26 letters of base32.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -71,6 +78,14 @@ impl Role {
             Self::Officer => "officer",
             Self::Auditor => "auditor",
         }
+    }
+
+    /// Reads what [`Role::as_str`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Admin, Self::Officer, Self::Auditor]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }
 

@@ -118,7 +118,9 @@ impl Plane {
         let idle = self.settings.sso.session_idle.as_seconds().saturating_neg();
         self.store.scrub_erased().await?;
         self.store.tidy(now).await?;
-        self.store
+        let office = self.store.forget_office(now, days(400)).await?;
+        let rest = self
+            .store
             .forget(&Horizon {
                 now,
                 // A day more than the longest retry span of any vendor.
@@ -132,7 +134,8 @@ impl Plane {
                 }),
                 misses: now.plus_seconds(-3_600),
             })
-            .await
+            .await?;
+        Ok(rest.saturating_add(office))
     }
 }
 

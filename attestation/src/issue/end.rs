@@ -182,6 +182,7 @@ impl Plane {
         &self,
         member: MemberId,
         by: Option<MemberId>,
+        reason: Option<&str>,
     ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let holder = self.holder(member);
@@ -196,7 +197,7 @@ impl Plane {
                 member,
                 holder,
                 lifted,
-                leaf: self.scribe(now).member_reinstated(member, by),
+                leaf: self.scribe(now).member_reinstated(member, by, reason),
             })
             .await
     }

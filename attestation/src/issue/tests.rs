@@ -115,7 +115,7 @@ async fn who_was_suspended_gets_no_fresh_pseudonym_by_waiting() {
         !world.plane.fall(ada.id, None, "case").await.unwrap(),
         "once"
     );
-    assert!(world.plane.rise(ada.id, None).await.unwrap());
+    assert!(world.plane.rise(ada.id, None, None).await.unwrap());
     let after = world.plane.pseudonyms(ada.id, holder, now).await.unwrap();
     assert_ne!(after, before, "a case that is closed holds nothing");
 }

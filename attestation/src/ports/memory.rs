@@ -17,6 +17,7 @@ use bauta_token::units::UnixMillis;
 use super::{
     AttestationId, Event, Lookup, MemberId, VerificationId,
     grants_memory::GrantState,
+    office_memory::OfficeState,
     people::{
         AttestationRow, LoginAttempt, MeetingCode, MemberRow, MemberState, PolicyRow, RedactionRow,
         SigningKeyRow, VerificationRow,
@@ -28,6 +29,7 @@ use super::{
 pub struct Memory {
     pub(super) people: Mutex<PeopleState>,
     grants: Mutex<GrantState>,
+    office: Mutex<OfficeState>,
     log: Mutex<LogState>,
 }
 
@@ -90,7 +92,8 @@ impl Memory {
 
     /// All that is kept of members, and every event: where a test looks for what may not be there.
     pub fn dump(&self) -> String {
-        format!("{:?}\n{}", *self.state(), self.events().join("\n"))
+        let (people, office) = (self.state(), self.office_state());
+        format!("{:?}\n{:?}\n{}", *people, *office, self.events().join("\n"))
     }
 
     /// From now on storage gives no answer, or does again.
@@ -112,6 +115,10 @@ impl Memory {
 
     pub(super) fn grant_state(&self) -> MutexGuard<'_, GrantState> {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn office_state(&self) -> MutexGuard<'_, OfficeState> {
+        self.office.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self) -> MutexGuard<'_, LogState> {

@@ -199,6 +199,7 @@ impl People for Memory {
         if !self.state().erase(member, now) {
             return Ok(false);
         }
+        self.office_state().erase(member);
         self.erase_leaves(&member.to_string());
         self.queue(event.clone());
         Ok(true)

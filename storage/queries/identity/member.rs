@@ -26,6 +26,7 @@ use crate::{Conn, IdentityStore, log::corrupt, transaction::Step};
 mod attestation;
 mod keep;
 mod meeting;
+mod office;
 mod session;
 mod verification;
 
