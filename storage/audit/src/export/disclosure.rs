@@ -32,6 +32,14 @@ impl Disclosure {
         ))
     }
 
+    /// The same, when it was somebody at the console and not whoever has the server's files: `who` is a
+    /// random number and never a name.
+    #[must_use]
+    pub fn by(mut self, who: &str) -> Self {
+        self.0.insert("by".to_owned(), json!(who));
+        self
+    }
+
     /// The members of the event, all but `type` and `at`.
     #[must_use]
     pub fn fields(&self) -> &Map<String, Value> {
