@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
+mod admin;
 mod check;
 mod policy;
 mod time;
@@ -19,6 +20,7 @@ mod workload;
 
 use self::check::is_host_name;
 pub use self::{
+    admin::Admin,
     check::SettingsError,
     policy::{Country, NationalityRule, PolicyConfig, Undetermined},
     time::{Instant, Span, instant},
@@ -37,6 +39,8 @@ pub struct Settings {
     pub environment: Environment,
     /// The corporate identity provider.
     pub sso: Sso<SecretText>,
+    /// What the console asks of administrators.
+    pub admin: Admin,
     /// The token endpoints.
     pub oauth: Oauth,
     /// What a resource server presents to introspect a token; absent: introspection is off.

@@ -1,10 +1,13 @@
 //! Calls to somebody else: no redirect is followed, no answer is longer than it may be.
 
+use bauta_token::units::UnixMillis;
 use http::StatusCode;
 use reqwest::{Client, RequestBuilder, Response};
 use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
+
+use crate::config::instant;
 
 /// The body at `url`, if it is there and not longer than `longest`.
 pub(crate) async fn get(
@@ -13,6 +16,17 @@ pub(crate) async fn get(
     bearer: Option<&str>,
     longest: usize,
 ) -> Result<Zeroizing<Vec<u8>>, FetchError> {
+    let (body, _) = dated(client, url, bearer, longest).await?;
+    Ok(body)
+}
+
+/// The same, and what time the other side says it is.
+pub(crate) async fn dated(
+    client: &Client,
+    url: Url,
+    bearer: Option<&str>,
+    longest: usize,
+) -> Result<(Zeroizing<Vec<u8>>, Option<UnixMillis>), FetchError> {
     let mut request = client.get(url).header("accept", "application/json");
     if let Some(bearer) = bearer {
         request = request.bearer_auth(bearer);
@@ -21,7 +35,21 @@ pub(crate) async fn get(
     if answer.status() != StatusCode::OK {
         return Err(FetchError::Status(answer.status().as_u16()));
     }
-    body(answer, longest).await
+    let date = answer.headers().get(http::header::DATE);
+    let at = date.and_then(|date| date.to_str().ok()).and_then(http_date);
+    Ok((body(answer, longest).await?, at))
+}
+
+/// RFC 9110, section 5.6.7, in the one form that is written: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<UnixMillis> {
+    let rest = text.get(5..).filter(|_| text.len() == 29)?;
+    let parts: Vec<_> = rest.split(' ').collect();
+    let [day, month, year, clock, "GMT"] = parts.as_slice() else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| name == month)?;
+    let month = month.saturating_add(1);
+    instant(&format!("{year}-{month:02}-{day}T{clock}Z"))
 }
 
 /// Sends within [`SECONDS`].
@@ -74,3 +102,33 @@ pub enum FetchError {
 }
 
 const SECONDS: u64 = 5;
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_read_in_its_one_form() {
+        let read = |text: &str| http_date(text).map(|at| at.to_string());
+
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(),
+            Some("1994-11-06T08:49:37.000Z")
+        );
+        for bad in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 28:49:37 GMT",
+            "Sun, 06 Növ 1994 08:49:37 GM",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! The member's pages and the officer's: server-rendered, without scripts, readable by a screen reader.
+//! The member's pages and the officer's: server-rendered, readable by a screen reader. None needs a
+//! script; one has one, to draw what its form leads to.
 //!
 //! A page is a template and a struct of plain text beside it (`view`); every value is escaped by
 //! the template. Pages go by a cookie, so each form is guarded against other sites.
@@ -26,6 +27,7 @@ use crate::{
     qualify::QualifyError,
 };
 
+mod appeal;
 pub(crate) mod device;
 mod gates;
 pub(crate) mod home;
@@ -33,7 +35,9 @@ mod in_person;
 mod officer;
 pub(crate) mod privacy;
 pub(crate) mod snippets;
+mod take;
 pub(crate) mod tokens;
+mod usage;
 pub(crate) mod verify;
 pub(crate) mod view;
 pub(crate) mod words;
@@ -52,11 +56,16 @@ pub fn routes(plane: &Arc<Plane>) -> Router<Arc<Plane>> {
         .route("/officer/vouch", post(officer::vouch))
         .route("/tokens", get(tokens::page).post(tokens::create))
         .route("/tokens/revoke", post(tokens::revoke))
+        .route("/usage", get(usage::page))
+        .route("/appeal", get(appeal::page).post(appeal::make))
         .route("/privacy", get(privacy::page))
+        .route("/privacy/take", get(take::along))
+        .route("/privacy/erase", post(take::erase))
         .route("/device", get(device::page).post(device::typed))
         .route("/device/answer", post(device::answer));
     Router::new()
         .route("/assets/portal.css", get(styles))
+        .route("/assets/usage.js", get(usage::script))
         .route("/assets/mask.svg", get(mask))
         .merge(guard(pages, plane))
 }
@@ -79,7 +88,7 @@ async fn mask() -> Response {
     response
 }
 
-fn asset(kind: &'static str, body: &'static str) -> Response {
+pub(crate) fn asset(kind: &'static str, body: &'static str) -> Response {
     let cache = "public, max-age=3600";
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, cache)], body).into_response()
 }
@@ -225,4 +234,4 @@ pub(crate) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Response
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! manifest travels with the proof that the log has it, so this plane cannot show one gateway a key
 //! that the auditors do not see.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Router,
@@ -109,6 +109,7 @@ impl Plane {
         let manifest = self.manifest().await?;
         // The time first: what happens while the rest is read is told by a later page.
         let at = self.clock.now();
+        self.heard.store(at.0, Ordering::Relaxed);
         let told = self.store.notices(after, AT_MOST).await?;
         if after > told.last {
             return Err(PublishError::Ahead);

@@ -212,8 +212,13 @@ impl Plane {
     }
 
     fn rights_end(&self, row: &MemberRow) -> UnixMillis {
+        self.sign_in_lapses(row.signed_in)
+    }
+
+    /// When what a sign-in said of a member's groups is too old to go by.
+    pub(crate) fn sign_in_lapses(&self, signed_in: UnixDay) -> UnixMillis {
         let span = self.settings.sso.rights_max_age.as_seconds();
-        end_of(row.signed_in).plus_seconds(span)
+        end_of(signed_in).plus_seconds(span)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicI64},
 };
 
 use bauta_audit::store::StoreError;
@@ -94,6 +94,7 @@ impl Plane {
             salt: salt.0,
             hashing: Semaphore::new(HASHING_AT_ONCE),
             metrics: crate::metrics::Metrics::default(),
+            heard: AtomicI64::new(0),
         });
         plane.adopt(new).await?;
         plane.turn_keys().await?;

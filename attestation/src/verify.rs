@@ -77,6 +77,12 @@ pub(crate) trait Vendor: Send + Sync {
 
     /// Whether the vendor has forgotten: asked of it, not believed from an event.
     async fn redaction_status(&self, session: &Session) -> Result<Redaction, VendorError>;
+
+    /// Whether the vendor answers and takes our key, asked in a way that tells it of nobody. `None`
+    /// where there is no such way.
+    async fn reachable(&self) -> Option<Result<(), VendorError>> {
+        None
+    }
 }
 
 /// What the configuration says of a vendor.

@@ -102,6 +102,6 @@ fn warn_when_late(asked: RedactionState, now: UnixMillis, vendor: &str) {
 /// One hour between two looks.
 const PAUSE: i64 = 3_600;
 /// Five days: somebody must ask the vendor.
-const LATE: i64 = 5 * 86_400;
+pub(crate) const LATE: i64 = 5 * 86_400;
 /// Each is a call or more: a tend must end.
 const AT_ONCE: u32 = 20;

@@ -39,6 +39,7 @@ impl Settings {
         self.check_sso()?;
         self.check_verifiers()?;
         self.check_policies()?;
+        self.check_admin()?;
         let mut names = BTreeSet::new();
         for rule in &self.scopes {
             if !names.insert(&rule.name) {
@@ -109,6 +110,15 @@ impl Settings {
         }
         if sso.rights_max_age.as_seconds() < 3_600 {
             return wrong("rights_max_age", "at least 1h");
+        }
+        Ok(())
+    }
+
+    fn check_admin(&self) -> Result<(), SettingsError> {
+        let within = self.admin.second_within.as_seconds();
+        if !(600..=30 * 86_400).contains(&within) {
+            let why = "at least 10m, so that somebody can read it, at most 30d";
+            return Err(SettingsError::new("admin.second_within", why));
         }
         Ok(())
     }

@@ -28,7 +28,9 @@ use zeroize::Zeroizing;
 use crate::{
     Parts, Plane,
     attest::{Predicate, Record, Truth},
-    config::{DeviceFlow, Environment, Oauth, Roles, ScopeRule, SecretText, Settings, Span, Sso},
+    config::{
+        Admin, DeviceFlow, Environment, Oauth, Roles, ScopeRule, SecretText, Settings, Span, Sso,
+    },
     keys::KeyMaterial,
     login::session::SESSION_COOKIE,
     ports::{
@@ -412,6 +414,7 @@ pub(crate) fn settings(device: DeviceFlow) -> Settings {
             session_absolute: Span::seconds(7 * 86_400),
             rights_max_age: Span::seconds(400 * 86_400),
         },
+        admin: Admin::default(),
         oauth: Oauth {
             device,
             ..Oauth::default()

@@ -56,6 +56,14 @@ impl Published for Provider {
     }
 }
 
+/// What the provider answered just now.
+pub(crate) struct Probe {
+    /// How many keys of it can be used.
+    pub(crate) keys: usize,
+    /// What time it says it is, to the second.
+    pub(crate) at: Option<UnixMillis>,
+}
+
 /// What was fetched, and when.
 struct Cache<P> {
     provider: Option<(Arc<P>, UnixMillis)>,
@@ -150,6 +158,20 @@ impl<P: Published> Discovery<P> {
             return Ok(None);
         }
         self.fetch_keys(&mut cache, now).await.map(Some)
+    }
+
+    /// Asks anew and keeps nothing: for the page that says whether it works.
+    pub(crate) async fn probe(&self) -> Result<Probe, DiscoveryError> {
+        let provider = self.fetch_provider().await?;
+        let (body, at) = fetch::dated(&self.http, provider.keys().clone(), None, LONGEST).await?;
+        let keys = Jwks::parse(&body).map_err(DiscoveryError::Keys)?;
+        if keys.is_empty() {
+            return Err(DiscoveryError::Form("jwks"));
+        }
+        Ok(Probe {
+            keys: keys.len(),
+            at,
+        })
     }
 
     async fn provider_in(

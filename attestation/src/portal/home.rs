@@ -11,7 +11,7 @@ use crate::{
     config::{DeviceFlow, ScopeRule},
     login::SignedInMember,
     member::Standing,
-    ports::{Role, people::VerificationState},
+    ports::{Role, office::Appeal, people::VerificationState},
 };
 
 pub(super) async fn page(
@@ -23,8 +23,16 @@ pub(super) async fn page(
             frame: frame(&plane, "home", false),
         });
     };
+    let appeal = match plane.store.appeal_of(member.member).await {
+        Ok(appeal) => appeal,
+        Err(error) => return unavailable(&error),
+    };
     match plane.standing(member.member).await {
-        Ok(Some(standing)) => render(&home(&plane, &standing)),
+        Ok(Some(standing)) => render(&view::Home {
+            notices: notices(&plane, &standing, appeal.as_ref()),
+            console: crate::console::door(&member.roles),
+            ..home(&plane, &standing)
+        }),
         Ok(None) => render(&view::Welcome {
             frame: frame(&plane, "home", false),
         }),
@@ -59,7 +67,27 @@ fn home(plane: &Plane, standing: &Standing) -> view::Home {
         tools: tools(plane, &scopes),
         urgent: !scopes.is_empty() || duty == Some(view::Duty::VerifyFirst),
         officer: duty,
+        notices: Vec::new(),
+        console: None,
     }
+}
+
+/// What a member should know today besides how long the verification lasts.
+fn notices(plane: &Plane, standing: &Standing, appeal: Option<&Appeal>) -> Vec<String> {
+    let now = plane.clock.now();
+    let mut notices = gates::later(plane, &gates::scopes(plane, standing), standing);
+    notices.sort();
+    notices.dedup();
+    let lapses = plane.sign_in_lapses(standing.signed_in);
+    if lapses <= now.plus_seconds(SOON.saturating_mul(86_400)) {
+        notices.push(format!(
+            "Your tokens are renewed until {}, because what your groups open is looked up when you \
+             sign in. Sign out and in again before that.",
+            words::day(lapses.day())
+        ));
+    }
+    notices.extend(appeal.and_then(super::appeal::notice));
+    notices
 }
 
 fn duty(plane: &Plane, standing: &Standing) -> Option<view::Duty> {
@@ -135,14 +163,13 @@ fn scope(plane: &Plane, rule: &ScopeRule, standing: &Standing) -> view::Scope {
         .iter()
         .filter(|model| !shut.iter().any(|shut| shut.models.contains(model)))
         .collect();
-    let (open, mut because) = if standing.verified.is_none() {
+    let (open, because) = if standing.verified.is_none() {
         (Vec::new(), vec!["Opens once you are verified.".to_owned()])
     } else if rule.privacy == Privacy::Sealed {
         (open, shut.iter().map(gates::Shut::line).collect())
     } else {
         (Vec::new(), vec![ANONYMOUS.to_owned()])
     };
-    because.extend(gates::later(plane, &[rule], standing));
     view::Scope {
         name: rule.name.to_string(),
         state: match open.len() {

@@ -19,21 +19,45 @@ use crate::{
     ports::{
         MemberId,
         grants::{Held, HeldFor, KeptGrant},
+        office::Appeal,
     },
     verify::officer::CODE_SECONDS,
 };
 
 pub(super) async fn page(State(plane): State<Arc<Plane>>, member: SignedInMember) -> Response {
-    match held(&plane, &member).await {
-        Ok(held) => render(&view::Privacy {
-            frame: frame(&plane, "privacy", true),
-            held,
-        }),
+    shown(&plane, &member, None).await
+}
+
+pub(super) async fn shown(
+    plane: &Plane,
+    member: &SignedInMember,
+    problem: Option<&'static str>,
+) -> Response {
+    match everything(plane, member, problem).await {
+        Ok(page) => render(&page),
         Err(error) => unavailable(&error),
     }
 }
 
-async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, StoreError> {
+async fn everything(
+    plane: &Plane,
+    member: &SignedInMember,
+    problem: Option<&'static str>,
+) -> Result<view::Privacy, StoreError> {
+    let held = held(plane, member).await?;
+    let looks = plane.store.looks(member.member, LOOKS).await?;
+    let holds = plane.store.held(plane.holder(member.member)).await?;
+    let shut = holds.iter().any(|held| held.why == HeldFor::Deactivated);
+    Ok(view::Privacy {
+        frame: frame(plane, "privacy", true),
+        held,
+        looks: looks.iter().map(crate::console::look).collect(),
+        stays: shut.then_some(SHUT),
+        problem,
+    })
+}
+
+pub(super) async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, StoreError> {
     let standing = plane.standing(member.member).await?;
     let grants = plane.grants(member.member).await?;
     let holds = plane.store.held(plane.holder(member.member)).await?;
@@ -47,6 +71,7 @@ async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<Group>, Stor
     groups.push(session(member));
     groups.push(tokens(plane, &grants));
     groups.push(pseudonyms(plane, &holds));
+    groups.extend(appeal(plane.store.appeal_of(member.member).await?.as_ref()));
     groups.push(log());
     Ok(groups)
 }
@@ -266,6 +291,26 @@ fn pseudonyms(plane: &Plane, holds: &[Held]) -> Group {
     }
 }
 
+/// What the member objects to.
+fn appeal(appeal: Option<&Appeal>) -> Option<Group> {
+    let appeal = appeal?;
+    let answer = match appeal.reply {
+        Some((reply, at)) => format!("{}, on {}", reply.as_str(), words::day(at.day())),
+        None => "not answered yet".to_owned(),
+    };
+    Some(Group {
+        title: "Your appeal",
+        facts: vec![
+            Fact::new("About", appeal.about.as_str()),
+            Fact::new("Ground", appeal.ground.as_str()),
+            Fact::new("Made", words::day(appeal.at.day())),
+            Fact::new("Answer", answer),
+        ],
+        record: None,
+        gone: "Gone 400 days after the answer, or when you make another one.".to_owned(),
+    })
+}
+
 fn log() -> Group {
     Group {
         title: "The tamper-evident log",
@@ -279,3 +324,8 @@ fn log() -> Group {
             .to_owned(),
     }
 }
+
+const SHUT: &str = "A provider has shut your account there for good. Erased, you would come back with \
+                    a fresh pseudonym, so this waits: ask a compliance officer.";
+/// The last ones; the log has them all.
+const LOOKS: u32 = 50;

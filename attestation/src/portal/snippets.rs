@@ -49,6 +49,39 @@ pub(crate) fn all(gateway: &Url) -> Vec<Snippet> {
             ),
         },
         Snippet {
+            tool: "Cursor",
+            text: "Only where the gateway is reachable from the internet: Cursor asks from its own \
+                   servers, which then see your prompts. In its settings, under Models, set this and \
+                   paste the token as the OpenAI API key.",
+            code: format!("Override OpenAI Base URL: {base}/v1"),
+        },
+        Snippet {
+            tool: "Continue",
+            text: "In ~/.continue/config.yaml, and the token beside it as BAUTA_TOKEN=… in \
+                   ~/.continue/.env, readable by you alone.",
+            code: format!(
+                "models:\n  - name: Bauta\n    provider: openai\n    model: MODEL\n    \
+                 apiBase: {base}/v1\n    apiKey: ${{{{ secrets.BAUTA_TOKEN }}}}"
+            ),
+        },
+        Snippet {
+            tool: "aider",
+            text: "With the name of a model of your scope.",
+            code: format!(
+                "export OPENAI_API_BASE={base}/v1\nexport OPENAI_API_KEY=\"$BAUTA_TOKEN\"\n\
+                 aider --model openai/MODEL"
+            ),
+        },
+        Snippet {
+            tool: "CI",
+            text: "GitHub Actions; elsewhere the same two variables. Put the token into the secret \
+                   store, where no log prints it.",
+            code: format!(
+                "env:\n  ANTHROPIC_BASE_URL: {base}\n  ANTHROPIC_AUTH_TOKEN: ${{{{ \
+                 secrets.BAUTA_TOKEN }}}}"
+            ),
+        },
+        Snippet {
             tool: "curl",
             text: "Which models this token opens.",
             code: format!("curl {base}/v1/models -H \"Authorization: Bearer $BAUTA_TOKEN\""),

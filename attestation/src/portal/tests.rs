@@ -4,13 +4,14 @@ use zeroize::Zeroizing;
 use super::{
     snippets,
     view::{
-        Authorize, Choice, Device, DeviceAsk, Door, Duty, Fact, Field, Frame, Grant, Group, Home,
-        InPerson, Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled,
-        Tokens, Tools, Verify, Waiting, Way, Welcome,
+        Appeal, Authorize, Choice, Device, DeviceAsk, Door, Duty, Fact, Field, Frame, Grant, Group,
+        Home, InPerson, Link, Made, Message, Officer, OfficerAsk, Privacy, Scope, Snippet, Spelled,
+        Ticket, Tokens, Tools, Verify, Waiting, Way, Welcome,
     },
 };
 
 mod officers;
+mod own;
 
 /// Every page, with `text` wherever a page shows something that was not written here.
 fn pages(text: &str) -> Vec<(&'static str, String)> {
@@ -56,6 +57,8 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                     labelled: true,
                 },
                 officer: Some(Duty::Counts),
+                notices: vec![s()],
+                console: Some("/admin"),
             }),
         ),
         (
@@ -179,6 +182,26 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                     record: Some(s()),
                     gone: s(),
                 }],
+                looks: vec![s()],
+                stays: None,
+                problem: Some("Tick the box"),
+            }),
+        ),
+        (
+            "appeal",
+            render(&Appeal {
+                frame: frame(),
+                about: vec![Ticket {
+                    value: "closed",
+                    label: "Some models stay closed to me",
+                }],
+                grounds: vec![Ticket {
+                    value: "person",
+                    label: "I want a person to look at it",
+                }],
+                before: Some(s()),
+                open: false,
+                problem: Some("Choose one of each"),
             }),
         ),
         (
@@ -235,6 +258,10 @@ fn render(template: &impl Template) -> String {
 
 #[test]
 fn adm_02_no_page_shows_markup_that_was_typed() {
+    shows_no_markup_that_was_typed(pages);
+}
+
+pub(crate) fn shows_no_markup_that_was_typed(pages: impl Fn(&str) -> Vec<(&'static str, String)>) {
     let hostile = r#"</title><script>alert("1")</script>' onx='"#;
 
     for (name, html) in pages(hostile) {
@@ -256,7 +283,11 @@ fn adm_02_no_page_shows_markup_that_was_typed() {
 
 #[test]
 fn no_page_needs_a_script_or_another_site() {
-    for (name, html) in pages("plain") {
+    needs_no_script_nor_another_site(&pages("plain"));
+}
+
+pub(crate) fn needs_no_script_nor_another_site(pages: &[(&'static str, String)]) {
+    for (name, html) in pages {
         for bad in [
             "<script",
             "javascript:",
@@ -290,7 +321,11 @@ fn no_page_needs_a_script_or_another_site() {
 
 #[test]
 fn every_field_of_a_form_has_a_label() {
-    for (name, html) in pages("plain") {
+    fields_have_labels(&pages("plain"));
+}
+
+pub(crate) fn fields_have_labels(pages: &[(&'static str, String)]) {
+    for (name, html) in pages {
         for field in html
             .split("<input ")
             .skip(1)

@@ -66,7 +66,7 @@ fn choice(plane: &Plane, name: &Name) -> Option<view::Choice> {
     })
 }
 
-fn shown(plane: &Plane, grant: &KeptGrant) -> view::Grant {
+pub(crate) fn shown(plane: &Plane, grant: &KeptGrant) -> view::Grant {
     let kind = match ClientKind::parse(&grant.client) {
         Some(ClientKind::Cli) => "Command line",
         Some(ClientKind::Device) => "Signed-in device",

@@ -261,7 +261,7 @@ fn progress(plane: &Plane, standing: Option<&Standing>, still: bool) -> view::Wa
 }
 
 /// Where evidence stands at the vendor.
-pub(super) fn redaction(state: RedactionState) -> String {
+pub(crate) fn redaction(state: RedactionState) -> String {
     match state {
         RedactionState::Due(at) => format!("will be asked for by {}", words::day(at.day())),
         RedactionState::Requested(on) => {

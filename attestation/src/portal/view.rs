@@ -3,6 +3,7 @@
 use askama::Template;
 
 /// What all pages share.
+#[derive(Clone, Copy)]
 pub(crate) struct Frame {
     /// The page, for the navigation.
     pub(crate) here: &'static str,
@@ -68,6 +69,10 @@ pub(crate) struct Home {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) tools: Tools,
     pub(crate) officer: Option<Duty>,
+    /// What the member should know today.
+    pub(crate) notices: Vec<String>,
+    /// Where the console begins, for who may enter it.
+    pub(crate) console: Option<&'static str>,
 }
 
 /// Whether an officer's word counts.
@@ -246,6 +251,40 @@ pub(crate) struct Snippet {
 pub(crate) struct Privacy {
     pub(crate) frame: Frame,
     pub(crate) held: Vec<Group>,
+    /// Who looked at this member in the console.
+    pub(crate) looks: Vec<String>,
+    /// Why the member cannot erase itself now.
+    pub(crate) stays: Option<&'static str>,
+    pub(crate) problem: Option<&'static str>,
+}
+
+/// What a token has used, asked for from this browser.
+#[derive(Template)]
+#[template(path = "usage.html")]
+pub(crate) struct Usage {
+    pub(crate) frame: Frame,
+    /// The gateway, without a slash at its end.
+    pub(crate) gateway: String,
+}
+
+/// One answer of several.
+pub(crate) struct Ticket {
+    pub(crate) value: &'static str,
+    pub(crate) label: &'static str,
+}
+
+/// What a member objects to.
+#[derive(Template)]
+#[template(path = "appeal.html")]
+pub(crate) struct Appeal {
+    pub(crate) frame: Frame,
+    pub(crate) about: Vec<Ticket>,
+    pub(crate) grounds: Vec<Ticket>,
+    /// What was asked before, and what came of it.
+    pub(crate) before: Option<String>,
+    /// Whether one is open.
+    pub(crate) open: bool,
+    pub(crate) problem: Option<&'static str>,
 }
 
 /// What is held in one place, and when it goes.

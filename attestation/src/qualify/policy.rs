@@ -141,6 +141,11 @@ impl Policy {
         }
     }
 
+    /// A rule that nobody announced, as if it were in force from `now` on: to see what it would do.
+    pub(crate) fn draft(name: Name, config: PolicyConfig, now: UnixMillis) -> Self {
+        Self::new(name, config, now)
+    }
+
     fn read(name: &Name, row: &PolicyRow) -> Option<Self> {
         let config = serde_json::from_str(&row.body).ok()?;
         let read = Self::new(name.clone(), config, row.effective_from);

@@ -228,6 +228,12 @@ impl Vendor for Persona {
         }
         Ok(Redaction::Done)
     }
+
+    /// A session that never was: a key that is taken finds nothing, one that is not is refused.
+    async fn reachable(&self) -> Option<Result<(), VendorError>> {
+        let found = self.object(&["inquiries", NOBODYS]).await;
+        Some(found.map(drop))
+    }
 }
 
 /// Where links of the vendor may lead: its own pages, or those of what stands in for it.
@@ -286,6 +292,8 @@ const VERSION: HeaderName = HeaderName::from_static("persona-version");
 const INFLECTION: HeaderName = HeaderName::from_static("key-inflection");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 const SIGNATURE: &str = "persona-signature";
+/// Spelled as an inquiry is, and none.
+const NOBODYS: &str = "inq_bautaSetupCheck00000000";
 
 /// What the vendor's keys to its real environment begin with.
 const PRODUCTION_KEY: &str = "persona_production_";

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bauta_attestation::config::{
-    Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig, WorkloadRule,
+    Admin, Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig, WorkloadRule,
 };
 use bauta_proxy::{
     config::{GuardConfig, ModelConfig, UpstreamConfig},
@@ -39,6 +39,9 @@ pub struct Config {
     pub keys: Keys,
     /// The corporate identity provider. The identity plane needs it.
     pub sso: Option<Sso<SecretRef>>,
+    /// What the console asks of administrators.
+    #[serde(default)]
+    pub admin: Admin,
     /// The token endpoints.
     #[serde(default)]
     pub oauth: Oauth,

@@ -157,6 +157,7 @@ fn settings_with(
         gateway_url: Url::parse(&config.server.gateway_url)?,
         environment: start.environment,
         sso,
+        admin: config.admin,
         oauth: config.oauth.clone(),
         verifiers,
         policies: config.policy.clone(),
