@@ -883,11 +883,60 @@ async fn a_token_sees_its_own_usage_and_its_models() {
 
     assert!(usage.contains("\"spent_micro_usd\":550"), "{usage}");
     assert!(usage.contains("\"model\":\"claude-opus\""));
-    assert!(page.contains("<strong>$0.000550</strong>"), "{page}");
+    assert!(page.contains("<span>$0.000550 of $"), "{page}");
+    assert!(page.contains("<svg "), "it is drawn: {page}");
     assert!(head.headers.contains_key("content-security-policy"));
     assert_eq!(posted.status, StatusCode::OK);
     // OpenAI's dialect by its headers, and both models speak the other one.
     assert_eq!(models, "{\"data\":[],\"object\":\"list\"}");
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_is_read_by_the_portals_page_and_no_other_sites() {
+    let kit = Kit::new().await;
+    let allowed = async |origin: &str| {
+        let form = Request::post("/usage/self")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .header("origin", origin)
+            .body(Body::from(format!("token={}", token(|_| {}))));
+        let (head, _) = kit.get(form.unwrap()).await;
+        assert_eq!(head.status, StatusCode::OK);
+        let allowed = head.headers.get("access-control-allow-origin");
+        allowed.map(|origin| origin.to_str().unwrap().to_owned())
+    };
+
+    assert_eq!(
+        allowed("https://id.test").await.as_deref(),
+        Some("https://id.test")
+    );
+    for other in [
+        "https://evil.test",
+        "https://id.test.evil.test",
+        "http://id.test",
+        "null",
+    ] {
+        assert_eq!(allowed(other).await, None, "{other}");
+    }
+}
+
+/// Another installation is another issuer with other keys, and its tokens name another gateway.
+#[tokio::test]
+async fn ten_03_a_token_of_another_house_opens_nothing_here() {
+    let kit = Kit::new().await;
+    for foreign in [
+        token(|claims| claims.iss = "https://id.other.test".to_owned()),
+        token(|claims| claims.aud = "https://gw.other.test".to_owned()),
+    ] {
+        let request = Request::get("/v1/models")
+            .header("authorization", format!("Bearer {foreign}"))
+            .body(Body::empty())
+            .unwrap();
+
+        let (head, _) = kit.get(request).await;
+
+        assert_eq!(head.status, StatusCode::UNAUTHORIZED);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ use crate::{
     reserve::window_start,
 };
 
-/// The usage of the presented token.
+/// The usage of the presented token. The page of `portal` that asks for it may read the answer, and
+/// no other site's may.
 ///
 /// # Errors
 ///
@@ -28,6 +29,7 @@ pub async fn show<J: Journal + ?Sized>(
     journal: &J,
     pass: &Pass,
     asking: &HeaderMap,
+    portal: &str,
 ) -> Result<Response, StoreError> {
     let (start, usage) = used(journal, pass).await?;
     let as_page = asking
@@ -35,7 +37,7 @@ pub async fn show<J: Journal + ?Sized>(
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     let mut response = if as_page {
-        Html(page(pass, &usage, start)).into_response()
+        Html(page(pass, &usage, start, portal)).into_response()
     } else {
         Json(document(pass, &usage, start)).into_response()
     };
@@ -49,6 +51,11 @@ pub async fn show<J: Journal + ?Sized>(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
+    headers.insert(header::VARY, HeaderValue::from_static("accept, origin"));
+    let own = |origin: &&HeaderValue| origin.as_bytes() == portal.as_bytes();
+    if let Some(origin) = asking.get(header::ORIGIN).filter(own) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
     Ok(response)
 }
 
@@ -190,37 +197,64 @@ fn row(model: &ModelUsage) -> Value {
     })
 }
 
-/// Every value in it is a number or a name of the configuration, whose letters need no escape.
-fn page(pass: &Pass, usage: &GrantUsage, start: UnixMillis) -> String {
+/// Every value in it is a number, or a name or an address of the configuration, whose letters need
+/// no escape.
+fn page(pass: &Pass, usage: &GrantUsage, start: UnixMillis, portal: &str) -> String {
     let budget = pass.terms().budget.map_or_else(String::new, |budget| {
         let resets_at = UnixMillis(start.0.saturating_add(budget.per.millis()));
+        let (spent, held) = (usage.standing.spent, usage.standing.held);
         format!(
-            "<p>Spent <strong>${}</strong> of ${}, ${} more set aside by requests that run. \
-             Whole again at {resets_at}.</p>",
-            usage.standing.spent, budget.amount, usage.standing.held
+            "<li><p><strong>Budget</strong><span>${spent} of ${}</span></p>{}\
+             <p class=\"quiet\">${held} more set aside by requests that run. Whole again at \
+             {resets_at}.</p></li>",
+            budget.amount,
+            bar(spent.get(), budget.amount.get()),
         )
     });
-    let rows: Vec<String> = usage.models.iter().map(cells).collect();
-    let rows = rows.concat();
+    let most = usage.models.iter().map(|model| model.charged.get()).max();
+    let most = most.unwrap_or_default();
+    let models: Vec<_> = usage.models.iter().map(|model| item(model, most)).collect();
+    let models = if models.is_empty() {
+        "<li><p>Nothing was asked with this token yet.</p></li>".to_owned()
+    } else {
+        models.concat()
+    };
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>Usage of this token</title>\
-         <style>body{{font:1rem/1.5 system-ui;max-width:50rem;margin:2rem auto;padding:0 1rem}}\
-         table{{border-collapse:collapse}}th,td{{padding:.25rem 1rem .25rem 0;text-align:start}}\
-         </style></head><body><main><h1>Usage of this token</h1><p>Scope {}. Only whoever holds the \
-         token can see this page; the gateway does not know who that is.</p>{budget}\
-         <table><thead><tr><th scope=\"col\">Model</th><th scope=\"col\">Requests</th>\
-         <th scope=\"col\">Tokens read</th><th scope=\"col\">Tokens written</th>\
-         <th scope=\"col\">Cost</th></tr></thead><tbody>{rows}</tbody></table></main></body></html>",
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>What this token has used</title>\
+         <style>{STYLE}</style></head><body><main><h1>What this token has used</h1>\
+         <p>Scope {}. Only whoever holds the token can see this page; the gateway does not know who \
+         that is.</p><ul>{budget}{models}</ul>\
+         <p><a href=\"{portal}/usage\">Back to your pages</a></p></main></body></html>",
         pass.terms().name
     )
 }
 
-fn cells(model: &ModelUsage) -> String {
+/// A model: what it cost, as a share of the dearest one, and what it read and wrote.
+fn item(model: &ModelUsage, most: i64) -> String {
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>${}</td></tr>",
-        model.model, model.requests, model.tokens.input, model.tokens.output, model.charged
+        "<li><p><strong>{}</strong><span>${}</span></p>{}<p class=\"quiet\">{} requests, {} tokens \
+         read, {} written</p></li>",
+        model.model,
+        model.charged,
+        bar(model.charged.get(), most),
+        model.requests,
+        model.tokens.input,
+        model.tokens.output
+    )
+}
+
+/// A share of a whole; what it says stands beside it in words.
+fn bar(part: i64, of: i64) -> String {
+    let thousandths = i128::from(part)
+        .saturating_mul(1_000)
+        .checked_div(of.into())
+        .unwrap_or(0)
+        .clamp(0, 1_000);
+    format!(
+        "<svg viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <rect width=\"1000\" height=\"10\"/><rect width=\"{thousandths}\" height=\"10\"/></svg>"
     )
 }
 
@@ -228,3 +262,15 @@ const PATH: &str = "/usage/self";
 const FORM_BYTES: usize = 16 * 1024;
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The portal's colours; this plane has no file of the other's.
+const STYLE: &str = "\
+    :root{color-scheme:light dark;--paper:#faf6ec;--ink:#17242b;--quiet:#55636a;--bar:#0d5a5e;\
+    --rest:#e6dcc4}@media(prefers-color-scheme:dark){:root{--paper:#0f171b;--ink:#efe8d8;\
+    --quiet:#a9b3b3;--bar:#7cc4bf;--rest:#2a363c}}body{margin:0;background:var(--paper);\
+    color:var(--ink);font:1rem/1.6 system-ui,sans-serif}main{max-width:44rem;margin:auto;\
+    padding:2.5rem 1.25rem}h1{font:600 1.9rem/1.2 Palatino,Georgia,serif}ul{list-style:none;\
+    padding:0;display:grid;gap:1.25rem;margin:1.5rem 0}p{margin:0}li p{display:flex;flex-wrap:wrap;\
+    gap:0 1rem;justify-content:space-between}svg{display:block;width:100%;height:.7rem;\
+    margin:.3rem 0}rect{fill:var(--rest)}rect+rect{fill:var(--bar)}.quiet{color:var(--quiet);\
+    font-size:.9rem}a{color:var(--bar)}";
