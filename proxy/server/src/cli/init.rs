@@ -12,8 +12,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bauta_proxy::federation::AssertionKey;
 use bauta_token::ambient;
 
+use self::fill::Answers;
 use super::{Exit, Failure, print};
-use crate::{ambient::SystemRandomness, secret::hex};
+use crate::{ambient::SystemRandomness, config::Config, secret::hex};
+
+mod fill;
 
 /// Write a commented configuration and keys with strict modes
 #[derive(Debug, clap::Args)]
@@ -21,6 +24,8 @@ pub(crate) struct Init {
     /// Where to
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    #[command(flatten)]
+    answers: Answers,
 }
 
 pub(crate) fn run(init: &Init) -> Result<Exit, Failure> {
@@ -31,6 +36,9 @@ pub(crate) fn run(init: &Init) -> Result<Exit, Failure> {
             config.display()
         )));
     }
+    let text = init.answers.fill(TEMPLATE)?;
+    // Before a file is written: what would be refused later is refused now.
+    Config::parse(&text, std::iter::empty()).map_err(Failure::usage)?;
     for folder in ["keys", "data"] {
         private_folder(&init.out.join(folder))?;
     }
@@ -38,7 +46,7 @@ pub(crate) fn run(init: &Init) -> Result<Exit, Failure> {
         new_key(&init.out.join("keys").join(key))?;
     }
     new_issuer_key(&init.out.join("keys").join(ISSUER_KEY))?;
-    write(&config, TEMPLATE.as_bytes())?;
+    write(&config, text.as_bytes())?;
     print::line(format!(
         "{}  the configuration: fill in [sso], [[verifier]] and [[upstream]]",
         config.display()

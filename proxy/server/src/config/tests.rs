@@ -49,6 +49,29 @@ fn sto_19_an_unknown_key_names_its_nearest() {
     );
 }
 
+/// There is no switch for an emergency: what is forwarded is on record, whatever is written here.
+#[test]
+fn adm_06_no_key_of_the_configuration_turns_the_record_off() {
+    for (from, to) in [
+        ("[storage]", "[audit]\nenabled = false\n[storage]"),
+        ("[storage]", "[storage]\naudit = false"),
+        ("[storage]", "[storage]\naudit_durability = \"off\""),
+        ("[storage]", "[storage]\naudit_durability = \"none\""),
+        ("[server]", "[admin]\naudit = false\n[server]"),
+        ("[server]", "[server]\nbreak_glass = true"),
+    ] {
+        refused(&GOOD.replacen(from, to, 1));
+    }
+    for (name, value) in [
+        ("BAUTA__AUDIT__ENABLED", "false"),
+        ("BAUTA__STORAGE__AUDIT", "off"),
+        ("BAUTA__STORAGE__AUDIT_DURABILITY", "off"),
+    ] {
+        let one = std::iter::once((name.to_owned(), value.to_owned()));
+        assert!(Config::parse(GOOD, one).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn sto_19_what_cannot_be_is_refused_with_the_key() {
     let cases = [
