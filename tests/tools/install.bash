@@ -143,7 +143,7 @@ npm_install() {
 }
 
 make_npm() {
-  printf 'installing the identity provider\n'
+  printf 'installing the identity provider and axe-core\n'
   npm_install "$1" "$here/tools/npm"
 }
 
