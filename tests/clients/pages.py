@@ -7,7 +7,8 @@ size is seen: light on a desk and dark on a telephone, or the other way round. A
 page goes to FOLDER. BAUTA_TEST_CHROMIUM names the browser. Whatever a page does wrong is one
 line: a message on its console (violations of its policy are such messages), an answer of 400 or more
 that was not asked for, text that is hard to read, a field without a name, a page wider than the
-screen.
+screen, and whatever axe-core finds where scripts are on (BAUTA_TEST_NPM says where it is).
+BAUTA_TEST_SCREENS names a folder for small pictures of the pages in `kept`; docs/screens are those.
 """
 
 import json
@@ -23,16 +24,28 @@ base, folder, scripts = sys.argv[1:4]
 SIZES = {"phone": (360, 740), "desk": (1440, 900)}
 VISITS = {"on": [("light", "desk"), ("dark", "phone")], "off": [("light", "phone"), ("dark", "desk")]}
 wrong, pages, expected = [], 0, set()
+# The pages that docs/screens shows, and in which visit.
+kept = {}
 
 
-def main():
+def axe():
+    """The text of axe-core, which runs in the page and is no part of it."""
+    with open(os.path.join(os.environ["BAUTA_TEST_NPM"], "axe-core", "axe.min.js"), encoding="utf-8") as file:
+        return file.read()
+
+
+AXE = axe() if scripts == "on" else None
+
+
+def main(visitor=None):
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=os.environ["BAUTA_TEST_CHROMIUM"], args=["--no-sandbox"]
         )
         for scheme, size in VISITS[scripts]:
             first = (scheme, size) == VISITS[scripts][0]
-            Visit(lambda: fresh(browser, scheme, size), f"{scheme}-{size}-scripts-{scripts}").all(first)
+            someone = (visitor or Visit)(lambda: fresh(browser, scheme, size), f"{scheme}-{size}-scripts-{scripts}")
+            someone.all(first)
         version = browser.version
         browser.close()
     json.dump({"browser": version, "pages": pages, "wrong": wrong}, sys.stdout)
@@ -313,6 +326,13 @@ class Visit:
         self.page.screenshot(path=os.path.join(folder, f"{name}-{self.name}.png"), full_page=True)
         for what in self.page.evaluate(LOOK):
             self.say(what)
+        if AXE:
+            self.page.evaluate(AXE)
+            for what in self.page.evaluate(FOUND):
+                self.say(f"axe: {what}")
+        if kept.get(name) == self.name.split("-scripts")[0] and os.environ.get("BAUTA_TEST_SCREENS"):
+            place = os.path.join(os.environ["BAUTA_TEST_SCREENS"], f"{name}.jpg")
+            self.page.screenshot(path=place, type="jpeg", quality=72, full_page=False)
 
     def expect(self, holds, otherwise):
         if not holds:
@@ -452,4 +472,13 @@ LOOK = r"""
 }
 """
 
-main()
+# What axe-core finds wrong, rule by rule, with where it is.
+FOUND = r"""
+async () => {
+  const found = await axe.run(document, { resultTypes: ['violations'] });
+  return found.violations.map(it => `${it.id}: ${it.help}: ${it.nodes.map(node => node.target.join(' ')).slice(0, 4).join(', ')}`);
+}
+"""
+
+if __name__ == "__main__":
+    main()

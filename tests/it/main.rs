@@ -8,6 +8,7 @@ mod commands;
 mod dashboards;
 mod failover;
 mod federation;
+mod first;
 mod idp;
 mod journey;
 mod kill;

@@ -17,6 +17,24 @@ pub(crate) struct Server(Child);
 impl Server {
     /// Starts `bauta serve` with `config` and waits until it listens at `address`.
     pub(crate) async fn start(config: &Path, more: &[&str], address: SocketAddr) -> Self {
+        Self::begin(config, more, &[], address).await
+    }
+
+    /// The same, with secrets in its environment.
+    pub(crate) async fn start_with(
+        config: &Path,
+        secrets: &[(&str, &str)],
+        address: SocketAddr,
+    ) -> Self {
+        Self::begin(config, &[], secrets, address).await
+    }
+
+    async fn begin(
+        config: &Path,
+        more: &[&str],
+        secrets: &[(&str, &str)],
+        address: SocketAddr,
+    ) -> Self {
         let place = config.with_file_name("server.log");
         let log = fs::OpenOptions::new()
             .create(true)
@@ -28,6 +46,7 @@ impl Server {
                 .args(["serve", "--config"])
                 .arg(config)
                 .args(more)
+                .envs(secrets.iter().copied())
                 .stdout(Stdio::null())
                 .stderr(log)
                 .spawn()
