@@ -306,7 +306,7 @@ fn leaf(leaf: &StoredLeaf, people: bool) -> view::Leaf {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let facts = event
         .iter()
-        .filter(|(name, value)| !matches!(name.as_str(), "type" | "at") && !value.is_null());
+        .filter(|(name, value)| !matches!(name.as_str(), "type" | "at") && !is_empty(value));
     view::Leaf {
         index: leaf.index,
         kind: text("type").to_owned(),
@@ -315,6 +315,15 @@ fn leaf(leaf: &StoredLeaf, people: bool) -> view::Leaf {
             .map(|(name, value)| said(name, value, people))
             .collect(),
         erased: false,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }
 

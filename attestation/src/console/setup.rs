@@ -302,7 +302,7 @@ impl Plane {
             mend(
                 what,
                 "None has asked for the feed since this process started, so tokens open nothing.",
-                "Start `bauta serve --role gateway`, and look at server.feed_url and \
+                "Start “bauta serve --role gateway”, and look at server.feed_url and \
                  server.identity_log_key of its configuration.",
             )
         } else if ago > STALE {
@@ -321,8 +321,8 @@ impl Plane {
         checks.extend(self.settings.providers.iter().map(|provider| {
             note(
                 format!("Upstream {provider}"),
-                "The gateway alone knows how it is: this side never asks it. There, `bauta check \
-                 --role gateway` tries it.",
+                "The gateway alone knows how it is: this side never asks it. There, “bauta check \
+                 --role gateway” tries it.",
             )
         }));
         checks
