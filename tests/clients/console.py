@@ -48,7 +48,7 @@ class Console(Visit):
         ada.token()
         ada.objects()
         self.alerts(dave)
-        ada.answered()
+        ada.finds_the_answer()
         self.policies()
         self.log()
         dave.officer(number)
@@ -138,7 +138,7 @@ class Console(Visit):
     def policies(self):
         self.click("link", "Scopes and rules")
         self.see("policies")
-        self.page.get_by_role("link", name="Try a change of frontier-gate").click()
+        self.page.get_by_role("link", name="Who would lose access?").click()
         self.see("try")
         self.page.locator("#liveness_checked").check()
         self.page.locator("#sanctions_clear").check()
@@ -252,7 +252,7 @@ class Console(Visit):
         self.go("/appeal")
         self.see("appeal-open")
 
-    def answered(self):
+    def finds_the_answer(self):
         self.go("/")
         self.see("overview-answered")
         self.expect("go to two officers in person" in self.page.content(), "no answer came")

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bauta_sandbox::{Options, Sandbox, idp::Client};
+use bauta_sandbox::{ModelOptions, Options, Sandbox, idp::Client};
 use bauta_tests::{Backend, World};
 use serde_json::{Value, json};
 
@@ -17,7 +17,12 @@ async fn from_a_fresh_init_to_a_green_checklist_and_a_members_token() {
     let house = folder.path().join("bauta");
     let address = free();
     let url = format!("http://{address}");
-    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let sandbox = Sandbox::start(Options {
+        // What the example asks for.
+        openai: ModelOptions::serving(&["gpt-5"]),
+        ..Options::default()
+    })
+    .unwrap();
     sandbox
         .idp
         .register(Client::new("bauta", SECRET, &format!("{url}/callback")));

@@ -52,7 +52,7 @@ async fn console(scripts: &'static str, crowd: u32) {
         let mut somebody = world.member(&format!("Extra {n}"));
         somebody.sign_in().await.unwrap();
     }
-    click_through(world, "console.py", scripts, 2 * 36).await;
+    click_through(world, "console.py", scripts, 2 * 34).await;
 }
 
 /// The usual people, of whom Carol administrates besides, and others.

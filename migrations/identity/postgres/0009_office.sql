@@ -20,8 +20,8 @@ CREATE TABLE proposal (
 -- What members object to: choices from a list, never prose. Gone 400 days after the answer.
 CREATE TABLE appeal (
     member      BYTEA   NOT NULL PRIMARY KEY REFERENCES member (id) ON DELETE CASCADE, -- who objects
-    about       TEXT    NOT NULL CHECK (about IN ('declined', 'closed', 'record')), -- to what
-    ground      TEXT    NOT NULL CHECK (ground IN ('mistaken', 'changed', 'person')), -- why
+    about       TEXT    NOT NULL CHECK (about IN ('declined', 'closed', 'record')), -- to what, as one of three choices
+    ground      TEXT    NOT NULL CHECK (ground IN ('mistaken', 'changed', 'person')), -- why, as one of three choices
     made_at     BIGINT  NOT NULL, -- milliseconds since 1970
     reply       TEXT    CHECK (reply IN ('again', 'meet', 'stands')), -- what was answered
     answered_at BIGINT  -- milliseconds since 1970
