@@ -73,6 +73,13 @@ pub fn diagnose(
         .map(|row| &row.explanation)
 }
 
+/// Whether what Gemini's API answered is that it does not take the key. It says so with 400, in a
+/// reason that no prompt gets into.
+pub(crate) fn refuses_key(body: &[u8]) -> bool {
+    let bad = Some(StatusCode::BAD_REQUEST);
+    diagnose(Some(Dialect::Gemini), bad, body).is_some_and(|it| it.code == table::GEMINI_KEY)
+}
+
 /// The explanation of this code.
 #[must_use]
 pub fn explained(code: &str) -> Option<&'static Explanation> {
@@ -96,6 +103,8 @@ struct Said<'a> {
     status: &'a str,
     param: &'a str,
     message: &'a str,
+    /// Google's: `reason` of an `ErrorInfo` among the details.
+    reason: &'a str,
 }
 
 impl<'a> Said<'a> {
@@ -114,8 +123,15 @@ impl<'a> Said<'a> {
             status: text("status"),
             param: text("param"),
             message: text("message").trim(),
+            reason: reason(error).unwrap_or_default(),
         })
     }
+}
+
+fn reason(error: &Value) -> Option<&str> {
+    let details = error.get("details")?.as_array()?;
+    let mut reasons = details.iter().filter_map(|it| it.get("reason")?.as_str());
+    reasons.next()
 }
 
 impl Sign {
@@ -124,6 +140,7 @@ impl Sign {
             Self::Detail(code) => said.detail == *code,
             Self::Code(code) => said.code == *code,
             Self::Param(param) => said.param == *param,
+            Self::Reason(reason) => said.reason == *reason,
             Self::Sentence { kind, whole } => said.kind == *kind && said.message == *whole,
             Self::Status { status, sentences } => {
                 said.status == *status && sentences.contains(&said.message)

@@ -38,12 +38,16 @@ use super::{
     credential::Credential,
     federated::{Counts, Federated, Held},
     guard::Guarded,
+    judge::PATIENCE,
     purse::{Purse, PurseState, Tried},
+    relay::Relay,
 };
 use crate::{
     admit::{Call, Route},
     config::{BaseUrlError, Endpoint, FederationConfig, FederationError, UpstreamConfig},
+    dialect::Dialect,
     federation::Issuer,
+    gate,
     route::Door,
     scrub::Letter,
 };
@@ -170,7 +174,7 @@ impl Upstreams {
         door: &Door,
         call: &Call,
         letter: Letter,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Response<Relay>, Lost> {
         let upstream = self.all.get(door.upstream()).ok_or(Lost::Unsent)?;
         let sent = self.send_to(upstream, door, call, letter).await;
         upstream.attempts.count(&sent);
@@ -183,7 +187,7 @@ impl Upstreams {
         door: &Door,
         call: &Call,
         letter: Letter,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Response<Relay>, Lost> {
         let uri = upstream.uri(call, door).ok_or(Lost::Unsent)?;
         let mut tried = Tried::default();
         let mut next = Some(letter);
@@ -196,14 +200,29 @@ impl Upstreams {
             *request.headers_mut() = letter.headers;
             let shown = upstream.purse.show(request.headers_mut(), &mut tried).await;
             let slip = shown.ok_or(Lost::Credential)?;
-            let response = upstream.answer(request).await?;
-            if response.status() != StatusCode::UNAUTHORIZED {
+            let response = upstream.answer(request).await?.map(Relay::whole);
+            let (response, takes_it) = takes_key(response, call.dialect()).await;
+            if takes_it {
                 return Ok(response);
             }
             upstream.purse.refused(&slip);
             next = spare;
         }
         Err(Lost::Credential)
+    }
+}
+
+/// Whether the provider takes what it was shown. Most say no with 401; Google says it with 400, and
+/// means its key by a code.
+async fn takes_key(response: Response<Relay>, dialect: Dialect) -> (Response<Relay>, bool) {
+    match response.status() {
+        StatusCode::UNAUTHORIZED => (response, false),
+        StatusCode::BAD_REQUEST if dialect == Dialect::Gemini => {
+            let response = Relay::hear(response, gate::MOST_BYTES, PATIENCE).await;
+            let refused = response.body().heard().is_some_and(gate::refuses_key);
+            (response, !refused)
+        }
+        _ => (response, true),
     }
 }
 
@@ -261,9 +280,13 @@ fn open(
 
 fn pool(timeouts: Timeouts, is_tls: bool) -> Result<Client<Patient, Pieces>, UpstreamError> {
     let mut client = Client::builder(TokioExecutor::new());
+    // A request that is sent into a connection that closes is lost: nobody knows what became of it.
+    // Without TLS it is a server on this machine, and most of those (vLLM, llama-server, whatever
+    // stands on uvicorn or Node) close after 5 s what is idle.
+    let idle = Duration::from_secs(if is_tls { 60 } else { 4 });
     client
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_idle_timeout(idle)
         .pool_max_idle_per_host(256)
         // Bounds the head of an answer, and what one stream holds on to.
         .http1_max_buf_size(64 * 1024);
@@ -421,4 +444,29 @@ pub enum UpstreamError {
     /// The platform's certificates cannot be used.
     #[error("the certificates of this system cannot be used")]
     Certificates(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_rustls::MaybeHttpsStream;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Or the end of a body waits until its beginning was acknowledged, which servers put off for
+    /// 40 ms.
+    #[tokio::test]
+    async fn what_is_sent_upstream_waits_for_no_acknowledgement() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        drop(rustls::crypto::ring::default_provider().install_default());
+
+        let mut connector = connector(Timeouts::default(), false).unwrap();
+        let connected = connector.call(uri.parse().unwrap()).await.unwrap();
+
+        let MaybeHttpsStream::Http(tcp) = connected else {
+            panic!("it is a plain one");
+        };
+        assert!(tcp.inner().nodelay().unwrap());
+    }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{ForwardError, Relay};
 use crate::{
@@ -29,7 +28,7 @@ pub(super) enum Verdict {
 
 /// Judges an answer and tells the upstream's breaker.
 pub(super) async fn judge(
-    response: Response<Incoming>,
+    response: Response<Relay>,
     door: &Door,
     call: &Call,
     leave: Leave<'_>,
@@ -41,16 +40,16 @@ pub(super) async fn judge(
     }
     if status.is_success() {
         leave.succeeded();
-        return Verdict::Relay(response.map(Relay::whole));
+        return Verdict::Relay(response);
     }
     if status.is_server_error() {
         leave.failed();
         let declined = matches!(status.as_u16(), 503 | 529) || is_harmless(call.route());
         if !declined {
-            return Verdict::Relay(response.map(Relay::whole));
+            return Verdict::Relay(response);
         }
         return Verdict::Declined {
-            response: Relay::hear(response, MOST_BYTES, PATIENCE).await,
+            response: Relay::hear(response, gate::MOST_BYTES, PATIENCE).await,
             told: None,
             soon: false,
         };
@@ -69,13 +68,8 @@ pub(super) async fn judge(
 }
 
 /// A 4xx: the caller's mistake, a limit, or a gate of the provider's own.
-async fn refused(
-    response: Response<Incoming>,
-    door: &Door,
-    call: &Call,
-    leave: Leave<'_>,
-) -> Verdict {
-    let response = Relay::hear(response, MOST_BYTES, PATIENCE).await;
+async fn refused(response: Response<Relay>, door: &Door, call: &Call, leave: Leave<'_>) -> Verdict {
+    let response = Relay::hear(response, gate::MOST_BYTES, PATIENCE).await;
     let (dialect, status) = (call.dialect(), response.status());
     let heard = response.body().heard();
     let told = heard.and_then(|body| gate::diagnose(Some(dialect), Some(status), body));
@@ -129,11 +123,8 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// What is read of a refusal before it is relayed.
-const MOST_BYTES: usize = gate::MOST_BYTES;
-
-/// How long that may take. A refusal that is slower is relayed as it comes.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the reading of a refusal may take. One that is slower is relayed as it comes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// In seconds.
 const SOON_S: u64 = 60;

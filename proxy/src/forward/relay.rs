@@ -35,22 +35,22 @@ impl Relay {
         }
     }
 
-    /// Reads the body as far as `most` bytes and `patience` go.
+    /// Reads the body as far as `most` bytes and `patience` go. What was read before counts.
     pub(super) async fn hear(
-        response: Response<Incoming>,
+        response: Response<Self>,
         most: usize,
         patience: Duration,
     ) -> Response<Self> {
-        let (head, body) = response.into_parts();
-        let mut relay = Self::whole(body);
+        let (head, mut relay) = response.into_parts();
         // What came before the time was up stays ahead.
         drop(timeout(patience, relay.gather(most)).await);
         Response::from_parts(head, relay)
     }
 
     async fn gather(&mut self, most: usize) {
-        let mut size = 0_usize;
-        while let Some(body) = &mut self.rest {
+        let lengths = self.ahead.iter().map(Bytes::len);
+        let mut size = lengths.fold(0_usize, usize::saturating_add);
+        while let Some(body) = self.rest.as_mut().filter(|_| size <= most) {
             match body.frame().await {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else {
@@ -58,9 +58,6 @@ impl Relay {
                     };
                     size = size.saturating_add(data.len());
                     self.ahead.push_back(data);
-                    if size > most {
-                        return;
-                    }
                 }
                 Some(Err(_)) => {
                     self.broken = true;
@@ -69,7 +66,7 @@ impl Relay {
                 None => self.rest = None,
             }
         }
-        if self.ahead.len() > 1 && !self.broken {
+        if self.ahead.len() > 1 && self.rest.is_none() && !self.broken {
             let pieces: Vec<Bytes> = self.ahead.drain(..).collect();
             self.ahead.push_back(pieces.concat().into());
         }

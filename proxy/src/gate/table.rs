@@ -23,6 +23,8 @@ pub(super) enum Sign {
     Code(&'static str),
     /// `error.param`.
     Param(&'static str),
+    /// `reason` of the first of `error.details` that has one.
+    Reason(&'static str),
     /// `error.type`, and the whole of `error.message`.
     Sentence {
         kind: &'static str,
@@ -101,6 +103,18 @@ const PLACE: Explanation = Explanation {
     owner: "whoever runs the gateway's network, with the legal department",
     next: "Find out whether the organisation may use the API at all. If it may, let the gateway \
            leave from a supported place or link a billing account.",
+};
+
+/// The code of [`KEY`], by which the next key is tried.
+pub(super) const GEMINI_KEY: &str = "gemini_key_refused";
+
+const KEY: Explanation = Explanation {
+    code: GEMINI_KEY,
+    reach: Reach::Upstream,
+    bars: false,
+    cause: "Google does not take the gateway's key.",
+    owner: "the administrator of the gateway",
+    next: "Put a valid key where the upstream's credential is read from.",
 };
 
 /// This gateway's own.
@@ -308,19 +322,13 @@ pub(super) static TABLE: &[Row] = &[
         },
         PLACE,
     ),
+    row(Dialect::Gemini, Sign::Reason("API_KEY_INVALID"), KEY),
     row(
         Dialect::Gemini,
         Sign::Status {
             status: "INVALID_ARGUMENT",
             sentences: &["API key not valid. Please pass a valid API key."],
         },
-        Explanation {
-            code: "gemini_key_refused",
-            reach: Reach::Upstream,
-            bars: false,
-            cause: "Google does not take the gateway's key.",
-            owner: "the administrator of the gateway",
-            next: "Put a valid key where the upstream's credential is read from.",
-        },
+        KEY,
     ),
 ];

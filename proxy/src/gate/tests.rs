@@ -50,6 +50,13 @@ fn what_providers_say_is_told_by_its_code() {
                 "message": "User location is not supported for the API use."}}]),
             "gemini_unsupported_location",
         ),
+        (
+            Dialect::Gemini,
+            400,
+            json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "reworded",
+                "details": [{}, {"reason": "API_KEY_INVALID"}]}}),
+            "gemini_key_refused",
+        ),
     ];
     for (dialect, status, body, code) in cases {
         let status = StatusCode::from_u16(status).unwrap();

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 
 const STREAM_OF: &str = "/v1beta/models/gemini:streamGenerateContent?alt=sse";
-const WHOLE: &str = "/v1/models/gemini:generateContent";
-const ASKED: &str = "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}],\"labels\":{\"who\":\"ada\"},\
+pub(super) const WHOLE: &str = "/v1/models/gemini:generateContent";
+pub(super) const ASKED: &str = "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}],\"labels\":{\"who\":\"ada\"},\
     \"generation_config\":{\"max_output_tokens\":100}}";
 const BEGUN: &str = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"h\u{e9}llo\"}]}}],\
     \"usageMetadata\":{\"promptTokenCount\":10}}\r\n\r\n";
@@ -333,7 +333,7 @@ async fn the_models_of_a_token_are_listed_in_gemini_s_form() {
     assert_eq!(told["error"]["status"], json!("NOT_FOUND"));
 }
 
-fn ask(path: &str, body: &str) -> Request<Body> {
+pub(super) fn ask(path: &str, body: &str) -> Request<Body> {
     Request::post(path)
         .header("x-goog-api-key", token(|_| {}))
         .header("content-type", "application/json")
