@@ -4,6 +4,7 @@ mod body;
 mod clients;
 mod guard;
 pub(crate) mod headers;
+mod table;
 
 use bauta_token::{pseudonym::Pseudonym, scope::Name};
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use self::body::{Body, Edit};
 pub use self::{
     body::CacheSeal,
     guard::{Found, Guard},
+    table::page::page,
 };
 use crate::{
     admit::Call,

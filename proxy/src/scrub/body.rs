@@ -5,11 +5,12 @@ use bauta_token::pseudonym::Pseudonym;
 use bytes::Bytes;
 use ring::hmac;
 
+use super::table::{self, MemberBecomes};
 use crate::{
     admit::Route,
     config::{EndUser, Metadata},
     dialect::Dialect,
-    read::{Asked, Field, Fields, Member, Spot},
+    read::{Asked, Field, Fields, Member},
     route::Door,
 };
 
@@ -149,39 +150,19 @@ impl Edit {
     }
 }
 
+/// What the table says of each member that is there, and the pseudonym where it is not.
 fn edits(asked: &Asked, seal: &CacheSeal) -> Vec<Edit> {
-    let (body, fields) = (asked.body(), asked.fields());
-    let slice = |member: Member| body.slice(member.start..member.end);
-    if asked.call().dialect() == Dialect::Gemini {
+    let dialect = asked.call().dialect();
+    if dialect == Dialect::Gemini {
         return gemini(asked);
     }
     let mut edits = Vec::with_capacity(8);
-    if let Some(member) = fields.get(Field::Model) {
-        let model = Piece::Model {
-            asked: asked.model().as_str().to_owned(),
-            written: slice(member),
-        };
-        edits.push(Edit::value(member, vec![model]));
-    }
-    for field in [Field::User, Field::SafetyIdentifier] {
-        if let Some(member) = fields.get(field) {
-            edits.push(Edit::value(member, vec![Piece::Face]));
+    // First: a member that goes may stand where this one comes.
+    edits.extend(missing(asked));
+    for row in table::members(dialect) {
+        if let Some(member) = asked.fields().get(row.field) {
+            edits.extend(edit(row.becomes, member, asked, seal));
         }
-    }
-    // What identifies a client: an installation, a thread, the paths of its workspaces.
-    if let Some(member) = present(fields, body, Field::ClientMetadata) {
-        let empty = Piece::Bytes(Bytes::from_static(b"{}"));
-        edits.push(Edit::value(member, vec![empty]));
-    }
-    if let Some(member) = present(fields, body, Field::PromptCacheKey) {
-        let tag = hmac::sign(&seal.0, member.value(body));
-        let mut inner = [0; 32];
-        inner.copy_from_slice(tag.as_ref());
-        edits.push(Edit::value(member, vec![Piece::CacheKey(inner)]));
-    }
-    match asked.call().dialect() {
-        Dialect::Anthropic => anthropic(asked.call().route(), fields, &mut edits),
-        _ => openai(asked, &mut edits),
     }
     edits
 }
@@ -189,69 +170,87 @@ fn edits(asked: &Asked, seal: &CacheSeal) -> Vec<Edit> {
 /// This dialect has no field for a pseudonym: nobody is named, and labels, which may name anybody,
 /// are emptied wherever they stand.
 fn gemini(asked: &Asked) -> Vec<Edit> {
-    let body = asked.body();
     let spots = asked.fields().spots.iter();
-    let present = spots.filter(|(_, member)| member.value(body) != b"null");
-    let edits = present.filter_map(|(spot, member)| {
-        let piece = match spot {
-            Spot::Labels => Piece::Bytes(Bytes::from_static(b"{}")),
-            Spot::Model => Piece::Resource {
-                asked: asked.model().as_str().to_owned(),
-                written: body.slice(member.start..member.end),
-            },
-            Spot::MaxOutputTokens | Spot::CandidateCount | Spot::ServiceTier => return None,
-        };
-        Some(Edit::value(member, vec![piece]))
+    let known = spots.filter_map(|(spot, member)| Some((table::place(spot)?, member)));
+    let edits = known.filter_map(|(row, member)| {
+        let pieces = pieces(row.becomes, member, asked, None)?;
+        Some(Edit::value(member, pieces))
     });
     edits.collect()
 }
 
-fn anthropic(route: Route, fields: &Fields, edits: &mut Vec<Edit>) {
-    match fields.get(Field::Metadata) {
-        // All of it: `user_id` is the only key there is, and what else is in it names someone too.
-        Some(member) => edits.push(Edit::value(
+fn edit(becomes: MemberBecomes, member: Member, asked: &Asked, seal: &CacheSeal) -> Option<Edit> {
+    match becomes {
+        MemberBecomes::Nothing => Some(without(member)),
+        _ => Some(Edit::value(
             member,
-            vec![
+            pieces(becomes, member, asked, Some(seal))?,
+        )),
+    }
+}
+
+/// What stands in the place of a value. `None` where it stays: what is not set stays not set, or a
+/// strict server would be sent more than it was asked.
+fn pieces(
+    becomes: MemberBecomes,
+    member: Member,
+    asked: &Asked,
+    seal: Option<&CacheSeal>,
+) -> Option<Vec<Piece>> {
+    let value = member.value(asked.body());
+    let came = || asked.body().slice(member.start..member.end);
+    let is_set = value != b"null";
+    let piece = match becomes {
+        MemberBecomes::Model => Piece::Model {
+            asked: asked.model().as_str().to_owned(),
+            written: came(),
+        },
+        MemberBecomes::Resource if is_set => Piece::Resource {
+            asked: asked.model().as_str().to_owned(),
+            written: came(),
+        },
+        MemberBecomes::Pseudonym => Piece::Face,
+        // All of it: `user_id` is the only key there is, and what else is in it names someone too.
+        MemberBecomes::UserId => {
+            return Some(vec![
                 Piece::Bytes(Bytes::from_static(b"{\"user_id\":")),
                 Piece::Face,
                 Piece::Bytes(Bytes::from_static(b"}")),
-            ],
-        )),
-        // Counting knows no such member, and refuses a body that has it.
-        None if route == Route::CountTokens => {}
-        None => edits.push(new_member(fields, Place::UserId)),
-    }
-    // Tags name the group that is billed; their switch goes from the headers.
-    if let Some(member) = fields.get(Field::Tags) {
-        edits.push(without(member));
-    }
-}
-
-fn openai(asked: &Asked, edits: &mut Vec<Edit>) {
-    let (body, fields) = (asked.body(), asked.fields());
-    if let Some(member) = present(fields, body, Field::Metadata) {
-        let came = body.slice(member.start..member.end);
-        edits.push(Edit::value(member, vec![Piece::Metadata(came)]));
-    }
-    let (field, place) = if asked.call().route() == Route::Embeddings {
-        (Field::User, Place::User)
-    } else {
-        let has_user = fields.get(Field::User).is_some();
-        (
-            Field::SafetyIdentifier,
-            Place::SafetyIdentifier { has_user },
-        )
+            ]);
+        }
+        MemberBecomes::Empty if is_set => Piece::Bytes(Bytes::from_static(b"{}")),
+        MemberBecomes::EmptyUnlessKept if is_set => Piece::Metadata(came()),
+        MemberBecomes::Hash if is_set => {
+            let tag = hmac::sign(&seal?.0, value);
+            let mut inner = [0; 32];
+            inner.copy_from_slice(tag.as_ref());
+            Piece::CacheKey(inner)
+        }
+        _ => return None,
     };
-    if fields.get(field).is_none() {
-        edits.push(new_member(fields, place));
-    }
+    Some(vec![piece])
 }
 
-/// A member whose value is more than `null`.
-fn present(fields: &Fields, body: &[u8], field: Field) -> Option<Member> {
+/// The member in which a provider looks for its user, where the client sent none.
+fn missing(asked: &Asked) -> Option<Edit> {
+    let (fields, route) = (asked.fields(), asked.call().route());
+    let (field, place) = match (asked.call().dialect(), route) {
+        // Counting knows no such member, and refuses a body that has it.
+        (Dialect::Anthropic, Route::CountTokens) => return None,
+        (Dialect::Anthropic, _) => (Field::Metadata, Place::UserId),
+        (_, Route::Embeddings) => (Field::User, Place::User),
+        _ => {
+            let has_user = fields.get(Field::User).is_some();
+            (
+                Field::SafetyIdentifier,
+                Place::SafetyIdentifier { has_user },
+            )
+        }
+    };
     fields
         .get(field)
-        .filter(|member| member.value(body) != b"null")
+        .is_none()
+        .then(|| new_member(fields, place))
 }
 
 /// A new member goes first. `model` is always there, so a comma always follows it.

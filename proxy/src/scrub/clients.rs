@@ -1,6 +1,8 @@
-//! What known clients are known to say about themselves, reduced to what a provider needs.
+//! What known clients say about themselves, reduced to what a provider needs.
 
 use http::HeaderValue;
+
+use super::table::PRODUCTS;
 
 /// Product and version of a known client, and nothing else of its user agent. Everything after
 /// the version (system, terminal, editor, the name of a plug-in) describes a person's machine.
@@ -14,7 +16,7 @@ pub(super) fn user_agent(text: Option<&str>) -> HeaderValue {
 }
 
 fn reduced(text: &str) -> Option<String> {
-    PRODUCTS.iter().find_map(|product| {
+    PRODUCTS.iter().find_map(|(_, product)| {
         let version = text.strip_prefix(product)?.strip_prefix(['/', ' '])?;
         let version = version.split([' ', '(', ';', '/']).next()?;
         let separator = if product.contains('/') { ' ' } else { '/' };
@@ -28,27 +30,6 @@ fn is_version(text: &str) -> bool {
         |part: &str| (1..=5).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     text.split('.').count() <= 4 && text.split('.').all(number)
 }
-
-/// Words with which Claude Code begins the name that Git is configured with, in the state of the
-/// repository that it puts into the system prompt.
-pub(super) const GIT_USER: &[u8] = b"Git user: ";
-
-/// The heading under which Claude Code tells the address of a signed-in account.
-pub(super) const EMAIL: &[u8] = b"# userEmail";
-
-/// Words right before a path that is the client's own, as JSON writes them. A path that comes
-/// after others is the conversation's, and may be anybody's.
-pub(super) const HOME_TOLD: &[&[u8]] = &[
-    // Claude Code: the environment, and where its memory is kept.
-    b"working directory: ",
-    b"memory at `",
-    // Codex: `<environment_context>`.
-    b"<cwd>",
-    b"<root>",
-    // Gemini CLI: `<session_context>`.
-    b"temporary directory is: ",
-    b"Workspace Directories:**\\n  - ",
-];
 
 /// Names of home folders that thousands have, on images of containers and machines, and ours.
 pub(super) const SHARED_NAMES: &[&[u8]] = &[
@@ -66,22 +47,6 @@ pub(super) const SHARED_NAMES: &[&[u8]] = &[
 ];
 
 const OURS: HeaderValue = HeaderValue::from_static("bauta");
-
-const PRODUCTS: &[&str] = &[
-    "claude-cli",
-    "claude-code",
-    "codex_cli_rs",
-    "codex_exec",
-    "Anthropic/Python",
-    "Anthropic/JS",
-    "AsyncAnthropic/Python",
-    "OpenAI/Python",
-    "OpenAI/JS",
-    "AsyncOpenAI/Python",
-    "google-genai-sdk",
-    "GeminiCLI",
-    "GeminiCLI-tui",
-];
 
 #[cfg(test)]
 mod tests {

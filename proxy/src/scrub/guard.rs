@@ -10,15 +10,16 @@ use memchr::memmem::Finder;
 use super::{
     ScrubError,
     body::Edit,
-    clients::{EMAIL, GIT_USER, HOME_TOLD, SHARED_NAMES},
+    clients::SHARED_NAMES,
+    table::{Kind, told},
 };
 use crate::config::{Action, GuardConfig};
 
 /// What to look for, and what to do about it.
 pub struct Guard {
     config: GuardConfig,
-    git_user: Finder<'static>,
-    email: Finder<'static>,
+    git_user: Vec<Finder<'static>>,
+    email: Vec<Finder<'static>>,
     homes: [Finder<'static>; 3],
 }
 
@@ -28,8 +29,8 @@ impl Guard {
     pub fn new(config: GuardConfig) -> Self {
         Self {
             config,
-            git_user: Finder::new(GIT_USER),
-            email: Finder::new(EMAIL),
+            git_user: told(Kind::GitUser).map(Finder::new).collect(),
+            email: told(Kind::Email).map(Finder::new).collect(),
             homes: HOMES.map(Finder::new),
         }
     }
@@ -47,22 +48,18 @@ impl Guard {
             home,
         } = self.config;
         if git_user != Action::Off {
-            let places = self.git_user.find_iter(body);
-            let told = places.filter_map(|at| line(body, at.saturating_add(GIT_USER.len())));
-            let edits: Vec<Edit> = told.map(|span| span.becomes("member".into())).collect();
-            seen.note("git_user", git_user, edits)?;
+            let told = behind(&self.git_user, body).filter_map(|at| line(body, at));
+            let edits = told.map(|span| span.becomes("member".into())).collect();
+            seen.note(Kind::GitUser, git_user, edits)?;
         }
         if email != Action::Off {
-            let places = self.email.find_iter(body);
-            let told = places.filter_map(|at| address(body, at.saturating_add(EMAIL.len())));
-            let edits: Vec<Edit> = told
-                .map(|span| span.becomes("member@example.com".into()))
-                .collect();
-            seen.note("email", email, edits)?;
+            let told = behind(&self.email, body).filter_map(|at| address(body, at));
+            let edits = told.map(|span| span.becomes("member@example.com".into()));
+            seen.note(Kind::Email, email, edits.collect())?;
         }
         if home != Action::Off {
             let names = self.names(body);
-            seen.note("home", home, homes(body, &names))?;
+            seen.note(Kind::Home, home, homes(body, &names))?;
         }
         Ok((seen.edits, seen.found))
     }
@@ -116,12 +113,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn note(
-        &mut self,
-        kind: &'static str,
-        action: Action,
-        edits: Vec<Edit>,
-    ) -> Result<(), ScrubError> {
+    fn note(&mut self, kind: Kind, action: Action, edits: Vec<Edit>) -> Result<(), ScrubError> {
+        let kind = kind.name();
         if edits.is_empty() {
             return Ok(());
         }
@@ -149,6 +142,15 @@ impl Span {
     fn becomes(self, text: String) -> Edit {
         Edit::text(self.start, self.end, Bytes::from(text))
     }
+}
+
+/// Where each of the words ends, wherever they stand.
+fn behind<'a>(words: &'a [Finder<'static>], body: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    words.iter().flat_map(move |word| {
+        let length = word.needle().len();
+        word.find_iter(body)
+            .map(move |at| at.saturating_add(length))
+    })
 }
 
 /// What stands from `start` to the end of the line or of the string.
@@ -224,7 +226,7 @@ fn is_told(body: &[u8], at: usize) -> bool {
     let length = before.iter().rev().take_while(in_path).count();
     let words = before.get(..before.len().saturating_sub(length));
     let words = words.unwrap_or_default();
-    HOME_TOLD.iter().any(|told| words.ends_with(told))
+    told(Kind::Home).any(|told| words.ends_with(told.as_bytes()))
 }
 
 /// The name that begins at `start`.

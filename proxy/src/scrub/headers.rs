@@ -1,35 +1,28 @@
 //! Which headers leave: an allow-list, in the form in which they leave.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
-use super::clients;
+use super::{
+    clients,
+    table::{self, HeaderBecomes},
+};
 use crate::dialect::Dialect;
 
 /// The headers of a request that may leave. `None` when one of them is not visible ASCII.
 ///
-/// A name that is not here does not exist for any later stage: addresses, cookies, sessions,
-/// installations, credentials, ids of organisations.
+/// A name that the table does not let out does not exist for any later stage: addresses, cookies,
+/// sessions, installations, credentials, ids of organisations.
 pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
     let mut kept = HeaderMap::with_capacity(8);
     for (name, value) in request {
-        let leaves = match dialect {
-            Dialect::Anthropic => [ANTHROPIC_VERSION, ANTHROPIC_BETA].contains(name),
-            Dialect::OpenAi => *name == OPENAI_BETA,
-            // `x-goog-api-client` tells the machine's runtime, `x-goog-user-project` who pays,
-            // `x-gemini-api-privileged-user-id` an installation.
-            Dialect::Gemini => false,
-        };
-        if !leaves {
-            continue;
-        }
-        let text = value
-            .to_str()
-            .ok()
-            .filter(|text| text.len() <= VALUE_BYTES)?;
-        let plain = if *name == ANTHROPIC_VERSION {
-            is_version(text).then(|| text.to_owned())
-        } else {
-            Some(switches(text, dialect)).filter(|list| !list.is_empty())
+        let text = || value.to_str().ok().filter(|it| it.len() <= VALUE_BYTES);
+        let plain = match becomes(name.as_str(), dialect) {
+            HeaderBecomes::Version => Some(text()?).filter(|it| is_version(it)).map(str::to_owned),
+            HeaderBecomes::Switches => {
+                Some(switches(text()?, dialect)).filter(|list| !list.is_empty())
+            }
+            // It is the last below, once, and there even where the client sent none.
+            HeaderBecomes::Product | HeaderBecomes::Ours | HeaderBecomes::Nothing => None,
         };
         if let Some(plain) = plain {
             kept.append(name.clone(), HeaderValue::try_from(plain).ok()?);
@@ -39,6 +32,13 @@ pub(crate) fn kept(request: &HeaderMap, dialect: Dialect) -> Option<HeaderMap> {
     let agent = clients::user_agent(agent.and_then(|value| value.to_str().ok()));
     kept.insert(header::USER_AGENT, agent);
     Some(kept)
+}
+
+/// What is not in the table stays here.
+fn becomes(name: &str, dialect: Dialect) -> HeaderBecomes {
+    table::header(name)
+        .filter(|row| row.dialects.contains(&dialect))
+        .map_or(HeaderBecomes::Nothing, |row| row.becomes)
 }
 
 /// What is sent beside what was kept. Nothing is unpacked here, so nothing may come packed.
@@ -84,9 +84,6 @@ fn switches(list: &str, dialect: Dialect) -> String {
     words.collect::<Vec<_>>().join(",")
 }
 
-const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 const TAGS: &str = "request-tags-";
 
 /// No list of capabilities is longer.
@@ -97,6 +94,8 @@ const SWITCH_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     #[test]
