@@ -2,6 +2,7 @@
 //! its own, through its own pages. And with the simulated one, which lies.
 
 mod lies;
+mod redirects;
 mod vendor;
 
 use std::{
