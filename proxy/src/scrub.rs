@@ -197,4 +197,6 @@ impl ScrubError {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;

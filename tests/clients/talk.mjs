@@ -25,7 +25,7 @@ async function anthropic() {
   const Anthropic = await load("@anthropic-ai/sdk");
   const client = new Anthropic({ baseURL: base, apiKey: token, maxRetries: 0, defaultHeaders: headers });
   const tools = [{ name: "look", description: "Looks.", input_schema: parameters }];
-  const asked = (messages) => ({ model, max_tokens: 256, metadata: { user_id: who }, tools, messages });
+  const asked = (messages) => ({ model, max_tokens: 256, metadata: { user_id: `${name} ${hostname()}` }, tools, messages });
   const text = (message) => message.content.filter((b) => b.type === "text").map((b) => b.text).join("");
   const ask = async (say) => {
     const first = await say(asked([question]));

@@ -398,7 +398,7 @@ impl Started {
 }
 
 /// Goes to the page that a program asked for, and answers there.
-async fn answer(member: &mut Member<'_>, asked: &str, answer: &str) -> Page {
+pub(crate) async fn answer(member: &mut Member<'_>, asked: &str, answer: &str) -> Page {
     let page = member.browser.open(asked).await.unwrap();
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     let asked = Url::parse(asked).unwrap();

@@ -1,7 +1,7 @@
 //! Programs that know nothing of Bauta talk through it: the providers' own SDKs, unmodified, and a
 //! raw client where single bytes count.
 
-mod clients;
+pub(crate) mod clients;
 mod limits;
 mod stream;
 
@@ -12,6 +12,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bauta::dev::{member::Member, stage::Scene};
 use bauta_sandbox::{Fault, Reply, Request, Usage, persona::Decision};
 use bauta_tests::{Backend, World, root, tool};
 use reqwest::{Response, StatusCode};
@@ -335,7 +336,7 @@ impl Told {
 }
 
 /// A member, by everything that could give her away.
-struct Known {
+pub(crate) struct Known {
     token: String,
     number: String,
     subject: String,
@@ -351,7 +352,12 @@ impl Known {
         ada.sign_in().await.unwrap();
         ada.verify(Decision::Approve).await.unwrap();
         let token = ada.device_token("frontier").await.unwrap().access;
-        let people = world.stage.scene.sandbox.idp.people();
+        Self::of(&world.stage.scene, &mut ada, token).await
+    }
+
+    /// Ada, who is signed in and has `token`.
+    pub(crate) async fn of(scene: &Scene, ada: &mut Member<'_>, token: String) -> Self {
+        let people = scene.sandbox.idp.people();
         let subject = people.iter().find(|person| person.name == "Ada").unwrap();
         Self {
             number: ada.number().await.unwrap(),
@@ -362,12 +368,12 @@ impl Known {
     }
 
     /// Whom `provider` sees.
-    fn face(&self, provider: &str) -> &str {
+    pub(crate) fn face(&self, provider: &str) -> &str {
         self.claims["psn"][provider].as_str().unwrap()
     }
 
     /// Asserts that nothing in the request is hers or her machine's.
-    fn is_unknown_to(&self, request: &Request, who: &BTreeMap<String, String>) {
+    pub(crate) fn is_unknown_to(&self, request: &Request, who: &BTreeMap<String, String>) {
         let other = match self.face("anthropic") {
             face if request.contains(face) => self.face("openai"),
             face => face,
@@ -512,7 +518,7 @@ const PROMPT: &str = "What did the bauta hide?...";
 
 /// Every header that a provider may get, and who sends it: what HTTP needs, what the provider
 /// needs, and our credential.
-const ANTHROPIC: [&str; 9] = [
+pub(crate) const ANTHROPIC: [&str; 9] = [
     "accept",
     "accept-encoding",
     "anthropic-beta",
@@ -523,7 +529,7 @@ const ANTHROPIC: [&str; 9] = [
     "user-agent",
     "x-api-key",
 ];
-const OPENAI: [&str; 7] = [
+pub(crate) const OPENAI: [&str; 7] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -532,7 +538,7 @@ const OPENAI: [&str; 7] = [
     "host",
     "user-agent",
 ];
-const GOOGLE: [&str; 7] = [
+pub(crate) const GOOGLE: [&str; 7] = [
     "accept",
     "accept-encoding",
     "content-length",

@@ -65,6 +65,14 @@ impl Server {
         panic!("the server does not listen: {said}");
     }
 
+    /// As an operator ends it: running requests are answered, and what was recorded is in the log.
+    pub(crate) fn end(mut self) {
+        let pid = self.0.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(told.success());
+        self.0.wait().unwrap();
+    }
+
     /// With signal 9: nothing of it runs any more when this returns.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();

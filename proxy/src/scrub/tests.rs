@@ -318,7 +318,7 @@ fn draft(route: &str, body: &str) -> Draft {
     Draft::of(asked, vec![face()], &seal(), Vec::new())
 }
 
-fn doors(extra: &Value, model: &str) -> Door {
+pub(super) fn doors(extra: &Value, model: &str) -> Door {
     let mut upstream =
         json!({ "name": "up", "dialect": "openai", "base_url": "https://up.example" });
     upstream
@@ -336,7 +336,7 @@ fn doors(extra: &Value, model: &str) -> Door {
     models.iter().next().unwrap().doors()[0].clone()
 }
 
-fn text(letter: &Letter) -> String {
+pub(super) fn text(letter: &Letter) -> String {
     String::from_utf8(letter.body.concat()).unwrap()
 }
 
@@ -344,10 +344,10 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-fn seal() -> CacheSeal {
+pub(super) fn seal() -> CacheSeal {
     CacheSeal::new(&[9; 32])
 }
 
-fn face() -> Pseudonym {
+pub(super) fn face() -> Pseudonym {
     Pseudonym::from_bytes(&[7; 32])
 }

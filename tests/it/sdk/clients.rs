@@ -7,16 +7,19 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Stdio,
 };
 
-use bauta_sandbox::{Call, Reply, Request};
+use bauta_sandbox::Request;
 use bauta_tests::{Backend, World, root, tool};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{ANTHROPIC, GOOGLE, Known, MESSAGES, OPENAI, outcomes};
+use crate::desk::{
+    ANSWER, ASKED, CANARIES, CLAUDE, Desk, GIT_NAME, MAIL, NOTE, REMOTE, USER, answering, calling,
+    lines, packages, run, told,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prv_08_claude_code_works_unmodified_and_names_nobody() {
@@ -39,7 +42,7 @@ async fn prv_08_claude_code_works_unmodified_and_names_nobody() {
     assert_eq!(requests.len(), 2, "a tool was called, and its result told");
     for request in &requests {
         only(request, &ANTHROPIC, "claude-cli/2.1.329");
-        desk.is_unknown_to(request, &member);
+        is_unknown_to(request, &member);
         let body = request.json().unwrap();
         assert_eq!(
             body["model"], "claude-opus-4-8",
@@ -164,7 +167,7 @@ async fn prv_08_codex_works_unmodified_and_names_nobody() {
     assert_eq!(requests.len(), 2, "a tool was called, and its result told");
     for request in &requests {
         only(request, &OPENAI, "codex_exec/0.169.0");
-        desk.is_unknown_to(request, &member);
+        is_unknown_to(request, &member);
         let body = request.json().unwrap();
         assert_eq!(body["client_metadata"], json!({}));
         assert_eq!(body["safety_identifier"], member.face("openai"));
@@ -200,7 +203,7 @@ async fn prv_08_gemini_cli_works_unmodified_and_names_nobody() {
     assert_eq!(requests.len(), 2, "a tool was called, and its result told");
     for request in &requests {
         only(request, &GOOGLE, "GeminiCLI-tui/0.61.0");
-        desk.is_unknown_to(request, &member);
+        is_unknown_to(request, &member);
         let target = "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse";
         assert_eq!(request.target, target);
     }
@@ -231,7 +234,7 @@ async fn prv_08_the_anthropic_sdk_for_javascript_works_unmodified_and_names_nobo
     assert_eq!(requests.len(), 4, "two calls of a tool, two answers");
     for request in &requests {
         only(request, &ANTHROPIC, "Anthropic/JS 1.14.0");
-        desk.is_unknown_to(request, &member);
+        is_unknown_to(request, &member);
         let face = json!({ "user_id": member.face("anthropic") });
         assert_eq!(request.json().unwrap()["metadata"], face);
     }
@@ -259,7 +262,7 @@ async fn prv_08_the_openai_sdk_for_javascript_works_unmodified_and_names_nobody(
     assert_eq!(requests.len(), 6, "three calls of a tool, three answers");
     for request in &requests {
         only(request, &OPENAI, "OpenAI/JS 6.30.1");
-        desk.is_unknown_to(request, &member);
+        is_unknown_to(request, &member);
         let face = member.face("openai");
         assert_eq!(request.json().unwrap()["safety_identifier"], face);
     }
@@ -268,12 +271,7 @@ async fn prv_08_the_openai_sdk_for_javascript_works_unmodified_and_names_nobody(
 
 /// What an SDK for JavaScript saw.
 async fn javascript(desk: &Desk, world: &World, member: &Known, kind: &str, model: &str) -> Value {
-    let mut script = desk.command();
-    script
-        .arg(root().join("tests/clients/talk.mjs"))
-        .args([kind, &world.stage.scene.url, &member.token, model])
-        .args([GIT_NAME, MAIL])
-        .env("BAUTA_TEST_CLIENTS", packages());
+    let script = desk.javascript(kind, &world.stage.scene.url, &member.token, model);
     serde_json::from_slice(&run(script).await.stdout).unwrap()
 }
 
@@ -283,194 +281,15 @@ async fn world() -> World {
     World::with(Backend::Sqlite, |setting| setting.more = strict.to_owned()).await
 }
 
-fn calling(name: &str, input: &Value) -> Reply {
-    Reply {
-        text: Some("I look.".to_owned()),
-        call: Some(Call {
-            name: name.to_owned(),
-            input: input.clone(),
-        }),
-        ..Reply::default()
-    }
-}
-
-fn answering() -> Reply {
-    Reply {
-        text: Some(ANSWER.to_owned()),
-        ..Reply::default()
-    }
-}
-
-/// Somebody's machine, as far as a client can see it: a home, and in it a repository.
-struct Desk {
-    folder: tempfile::TempDir,
-    home: PathBuf,
-    work: PathBuf,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("home").join(USER);
-        let work = home.join("work");
-        fs::create_dir_all(&work).unwrap();
-        fs::write(work.join("notes.txt"), NOTE).unwrap();
-        let desk = Self { folder, home, work };
-        for args in [
-            &["init", "--quiet"][..],
-            &["config", "user.name", GIT_NAME],
-            &["config", "user.email", MAIL],
-            &["remote", "add", "origin", REMOTE],
-            &["add", "."],
-            &["commit", "--quiet", "--message", "Begin"],
-        ] {
-            let mut git = Command::new("git");
-            desk.alone(&mut git).args(args);
-            let done = git.output().unwrap();
-            assert!(done.status.success(), "git {args:?}: {done:?}");
-        }
-        desk
-    }
-
-    fn claude(&self, url: &str, token: &str) -> Command {
-        let mut claude = self.node(CLAUDE);
-        claude
-            .args(["-p", ASKED, "--output-format", "stream-json", "--verbose"])
-            .args(["--allowedTools", "Bash"])
-            .env("CLAUDE_CONFIG_DIR", self.home.join(".claude"))
-            .env("ANTHROPIC_BASE_URL", url)
-            .env("ANTHROPIC_AUTH_TOKEN", token);
-        claude
-    }
-
-    fn codex(&self, url: &str, token: &str, model: &str) -> Command {
-        let config = CODEX.replace("@URL@", url).replace("@MODEL@", model);
-        self.write(".codex/config.toml", &config);
-        let mut codex = self.node("@openai/codex/bin/codex.js");
-        codex
-            .args([
-                "exec",
-                "--json",
-                "--dangerously-bypass-approvals-and-sandbox",
-                ASKED,
-            ])
-            .env("CODEX_HOME", self.home.join(".codex"))
-            .env("BAUTA_TOKEN", token);
-        codex
-    }
-
-    fn gemini(&self, url: &str, token: &str, model: &str) -> Command {
-        let by_key = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#;
-        self.write(".gemini/settings.json", by_key);
-        let mut gemini = self.node("@google/gemini-cli/bundle/gemini.js");
-        gemini
-            .args(["-m", model, "-p", ASKED, "--output-format", "json"])
-            .env("GOOGLE_GEMINI_BASE_URL", url)
-            .env("GEMINI_API_KEY", token)
-            .env("GEMINI_CLI_TRUST_WORKSPACE", "true");
-        gemini
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let file = self.home.join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
-    }
-
-    /// A program of an installed package, not started yet.
-    fn node(&self, program: &str) -> Command {
-        let program = packages().join(program);
-        assert!(
-            program.exists(),
-            "{program:?} is missing; ./tests/run installs it"
-        );
-        let mut node = self.command();
-        node.arg(program);
-        node
-    }
-
-    fn command(&self) -> Command {
-        let mut node = Command::new(tool("BAUTA_TEST_NODE", "node"));
-        self.alone(&mut node);
-        node
-    }
-
-    /// A program on a machine that is managed by what stands under `etc` of the home: it sees that
-    /// in its `/etc`, and nobody else does.
-    fn managed(&self, program: &Path) -> Command {
-        let script =
-            "mount -t overlay overlay -o lowerdir=\"$1\":/etc /etc && shift && exec \"$@\"";
-        let mut unshare = Command::new("unshare");
-        self.alone(&mut unshare)
-            // Root may mount as it is; anybody else as the root of a namespace.
-            .args([
-                "--user",
-                "--map-root-user",
-                "--mount",
-                "sh",
-                "-c",
-                script,
-                "sh",
-            ])
-            .arg(self.home.join("etc"))
-            .arg(program)
-            .env("CLAUDE_CONFIG_DIR", self.home.join(".claude"))
-            .env("CLAUDE_GATEWAY_ALLOW_LOOPBACK", "1")
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("TERM", "xterm-256color")
-            .env("LANG", "C.UTF-8");
-        unshare
-    }
-
-    /// Nothing of whoever runs the tests.
-    fn alone<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let path = std::env::var_os("PATH").unwrap();
-        command
-            .env_clear()
-            .env("PATH", path)
-            .env("HOME", &self.home)
-            .env("USER", USER)
-            .env("LOGNAME", USER)
-            .env("TMPDIR", self.folder.path())
-            .current_dir(&self.work)
-            .stdin(Stdio::null())
-    }
-
-    /// Asserts that the request tells nothing of the desk and of who sits at it.
-    fn is_unknown_to(&self, request: &Request, member: &Known) {
-        let who = CANARIES.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        member.is_unknown_to(request, &who.into());
-    }
-}
-
-fn packages() -> PathBuf {
-    tool("BAUTA_TEST_CLIENTS", "tests/.tools/clients/node_modules")
-}
-
-async fn run(mut command: Command) -> Output {
-    let done = spawn_blocking(move || command.output()).await.unwrap();
-    let done = done.expect("BAUTA_TEST_NODE names no Node; ./tests/run installs one");
-    assert!(done.status.success(), "{}", told(&done));
-    done
-}
-
-fn told(done: &Output) -> String {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    format!("{}\n{}", text(&done.stdout), text(&done.stderr))
-}
-
-/// The lines of JSON among what a program printed.
-fn lines(done: &Output) -> Vec<Value> {
-    let text = String::from_utf8_lossy(&done.stdout);
-    let lines = text.lines().map(serde_json::from_str);
-    let lines: Vec<Value> = lines.filter_map(Result::ok).collect();
-    assert!(!lines.is_empty(), "{}", told(done));
-    lines
+/// Asserts that the request tells nothing of the desk and of who sits at it.
+pub(crate) fn is_unknown_to(request: &Request, member: &Known) {
+    let who = CANARIES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    member.is_unknown_to(request, &who.into());
 }
 
 /// Asserts that the request carries `allowed` headers, each once, and no more of its program than
 /// `agent`.
-fn only(request: &Request, allowed: &[&str], agent: &str) {
+pub(crate) fn only(request: &Request, allowed: &[&str], agent: &str) {
     for name in request.headers.keys() {
         let times = request.headers.get_all(name).iter().count();
         assert_eq!(times, 1, "{name} came {times} times");
@@ -478,32 +297,3 @@ fn only(request: &Request, allowed: &[&str], agent: &str) {
     }
     assert_eq!(request.header("user-agent"), Some(agent));
 }
-
-const CODEX: &str = r#"
-model = "@MODEL@"
-model_provider = "bauta"
-[model_providers.bauta]
-name = "Bauta"
-base_url = "@URL@/v1"
-wire_api = "responses"
-env_key = "BAUTA_TOKEN"
-"#;
-
-const CLAUDE: &str = "@anthropic-ai/claude-code/cli-wrapper.cjs";
-const ASKED: &str = "What is in notes.txt?";
-const ANSWER: &str = "The mask is white and the cloak is black.";
-/// In a file, so that it is known only to who read it.
-const NOTE: &str = "what the tabarro hides";
-
-const USER: &str = "ada-canary";
-const GIT_NAME: &str = "Ada Canary Lovelace";
-const MAIL: &str = "ada.canary@corp.example";
-const REMOTE: &str = "git@git.corp.example:canary/secret.git";
-
-/// What each client could tell, by what it is.
-const CANARIES: [(&str, &str); 4] = [
-    ("git name", GIT_NAME),
-    ("mail", MAIL),
-    ("remote", REMOTE),
-    ("user", USER),
-];
