@@ -1,5 +1,7 @@
 //! The Claude gateway protocol: what Claude Code does after `/login`, step by step.
 
+mod protocol;
+
 use std::collections::BTreeMap;
 
 use bauta_sandbox::persona::Decision;

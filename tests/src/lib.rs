@@ -109,7 +109,7 @@ impl World {
 }
 
 /// An empty PostgreSQL database of a name nobody else has.
-async fn fresh(plane: &str) -> String {
+pub async fn fresh(plane: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("it_{plane}_{}_{next}", std::process::id());
