@@ -17,8 +17,8 @@ use crate::{
     config::Config,
     secret::SecretRef,
     serve::{
-        Role, Start, examine_doors, examine_gateway, examine_identity, examine_workloads,
-        federation_issuer, gateway_root, identity_signer, key_material,
+        Role, Start, collector_shown, examine_doors, examine_gateway, examine_identity,
+        examine_workloads, federation_issuer, gateway_root, identity_signer, key_material,
     },
 };
 
@@ -111,6 +111,11 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
     if role.has_gateway() {
         found.push(told("keys.gateway", gateway_root(config, base)));
         found.extend(upstream_keys(config, base));
+        let collector = config.telemetry.as_ref();
+        if collector.is_some_and(|it| it.authorization.is_some()) {
+            let shown = collector_shown(config, base);
+            found.push(told("telemetry.authorization", shown));
+        }
     }
     let (stored, store) = databases(config, base, role).await;
     if role.has_identity() && own.iter().all(Finding::is_good) && config.sso.is_some() {

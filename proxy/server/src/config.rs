@@ -163,6 +163,9 @@ pub struct Telemetry {
     /// Where the collector takes OTLP over HTTP, without `/v1/traces`: `https`, or `http` on
     /// loopback.
     pub otlp: String,
+    /// What the collector is shown: the whole value of the `Authorization` header, such as
+    /// `Bearer ...`.
+    pub authorization: Option<SecretRef>,
     /// One request in so many is traced.
     #[serde(default = "one_in")]
     pub one_in: u32,

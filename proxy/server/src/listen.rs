@@ -64,11 +64,13 @@ pub struct Limits {
     /// Open connections from one address (IPv6: from one network of 64 bits). Behind a proxy every
     /// connection comes from one address: then this is as good as `connections`.
     pub per_peer: u32,
-    /// Until a new connection's first byte, and for a TLS handshake.
+    /// Until a new connection's first byte where places are short, and for a TLS handshake. Where
+    /// they are not, a connection is waited for like an idle one.
     pub first_byte: Duration,
     /// From the first byte of a request head to its last.
     pub head: Duration,
-    /// Between an answer and the next request.
+    /// Between an answer and the next request. Longer than the 90 s for which the pools of Go,
+    /// hyper and reqwest keep a connection: who closes first must be the client (ADR 48).
     pub idle: Duration,
     /// What a client may pause in the middle of a body before it has to be faster than `body_floor`.
     pub body_grace: Duration,
@@ -95,7 +97,7 @@ impl Limits {
             per_peer: 256,
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(10),
-            idle: Duration::from_mins(1),
+            idle: Duration::from_secs(100),
             body_grace: Duration::from_secs(10),
             body_floor: 1024,
             write_stall: Duration::from_secs(30),
@@ -264,7 +266,8 @@ impl Connection {
             let limits = Arc::clone(&self.limits);
             door::answer(self.router.clone(), Arc::clone(&wire), limits, request)
         });
-        let strict = Strict::new(stream, Arc::clone(&self.limits), Arc::clone(&wire));
+        let (limits, crowd) = (Arc::clone(&self.limits), self.place.crowd());
+        let strict = Strict::new(stream, limits, Arc::clone(&wire), crowd);
         let mut builder = http1::Builder::new();
         builder
             .half_close(false)

@@ -7,7 +7,7 @@ use bauta_attestation::{Plane, config::Environment};
 use bauta_proxy::{Gateway, trace::Tracer};
 use bauta_token::ambient::{Clock, Randomness};
 use clap::ValueEnum;
-use reqwest::Url;
+use reqwest::{Url, header::HeaderValue};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -148,7 +148,9 @@ impl<'a> Start<'a> {
         // Traces go on until the last request has ended.
         let quiet = CancellationToken::new();
         let (mut tracer, mut counts) = (None, None);
-        if let Some(collected) = traces(self.config)? {
+        if self.role.has_gateway()
+            && let Some(collected) = traces(self.config, self.base)?
+        {
             couriers.spawn(collected.courier.run(quiet.clone()));
             (tracer, counts) = (Some(collected.tracer), Some(collected.counts));
         }
@@ -268,18 +270,33 @@ impl Running {
 }
 
 /// What traces the requests of the gateway, where the configuration wants that.
-fn traces(config: &Config) -> anyhow::Result<Option<Collected>> {
+fn traces(config: &Config, base: &Path) -> anyhow::Result<Option<Collected>> {
     let Some(telemetry) = &config.telemetry else {
         return Ok(None);
     };
     let url = Url::parse(&telemetry.otlp)?.join("v1/traces")?;
-    let (outbox, courier, counts) = otlp::outbox(outbound()?, url);
+    let shown = collector_shown(config, base)?;
+    let (outbox, courier, counts) = otlp::outbox(outbound()?, url, shown);
     let tracer = Tracer::new(Arc::new(outbox), telemetry.one_in);
     Ok(Some(Collected {
         tracer,
         courier,
         counts,
     }))
+}
+
+/// What the collector is shown, where it wants to be shown anything.
+pub(crate) fn collector_shown(config: &Config, base: &Path) -> anyhow::Result<Option<HeaderValue>> {
+    let secret = config.telemetry.as_ref();
+    let Some(secret) = secret.and_then(|it| it.authorization.as_ref()) else {
+        return Ok(None);
+    };
+    let text = secret.text(base)?;
+    let mut value = HeaderValue::from_str(&text).ok().context(
+        "telemetry.authorization cannot stand in a header; it is one line, such as \"Bearer ...\"",
+    )?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// What a collector of traces needs.
@@ -298,6 +315,9 @@ pub fn outbound() -> anyhow::Result<reqwest::Client> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        // Less than the 5 s after which many servers close what is idle: a request that is sent
+        // into a connection that closes fails, and is not one that may be repeated.
+        .pool_idle_timeout(Duration::from_secs(4))
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(15))
         .build()

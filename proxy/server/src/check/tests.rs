@@ -246,3 +246,35 @@ async fn every_rule_that_the_page_on_builds_shows_is_taken() {
         assert!(examined.is_ok(), "{rule}: {:?}", examined.err());
     }
 }
+
+#[tokio::test]
+async fn what_a_collector_is_shown_is_a_secret_that_stands_in_a_header() {
+    let home = home(|text| {
+        let shown = "authorization = { file = \"keys/OTLP\" }";
+        format!("{text}\n[telemetry]\notlp = \"https://otlp.example.com\"\n{shown}\n")
+    });
+    let absent = mends(&home).await;
+    secret_file(home.0.path(), "OTLP", "Bearer two\nlines");
+    let lines = mends(&home).await;
+    secret_file(home.0.path(), "OTLP", "Bearer canary");
+    let good = rows(&home).await;
+
+    for (mends, why) in [(absent, "not there"), (lines, "cannot stand in a header")] {
+        assert_eq!(mends.len(), 1, "{mends:?}");
+        assert!(mends[0].contains("telemetry.authorization"), "{mends:?}");
+        assert!(mends[0].contains(why), "{mends:?}");
+    }
+    let row = good.iter().find(|row| row.contains("telemetry"));
+    assert!(row.unwrap().contains("ok"), "{good:?}");
+    assert!(!format!("{good:?}").contains("canary"));
+}
+
+#[test]
+fn what_a_collector_is_shown_is_never_written_into_the_configuration() {
+    let inline = "[telemetry]\notlp = \"https://o.example\"\nauthorization = \"Bearer canary\"\n";
+    let text = format!("{TEMPLATE}\n{inline}");
+
+    let refused = Config::parse(&text, std::iter::empty()).err().unwrap();
+
+    assert!(!refused.to_string().contains("canary"), "{refused}");
+}

@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body;
 use axum::response::IntoResponse;
 use axum::{BoxError, Router};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tower::Service;
 
 use super::Limits;
@@ -34,8 +35,48 @@ pub(super) async fn answer(
     if wire.is_odd() {
         take_odd(request.headers_mut());
     }
-    let answer = guarded(router, &limits.tally, request).await;
+    let ended = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    let request = request.map(|body| Heard {
+        body,
+        ended: Arc::clone(&ended),
+    });
+    let mut answer = guarded(router, &limits.tally, request).await;
+    if !ended.load(Ordering::Relaxed) {
+        // Hyper closes behind it, and a client that is not told sends its next request into that.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
     Ok(running.until_out(answer))
+}
+
+/// A request's body, of which is known whether it was read to its end.
+struct Heard {
+    body: Incoming,
+    ended: Arc<AtomicBool>,
+}
+
+impl Body for Heard {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Takes off the fields that no handler may see.
@@ -56,9 +97,9 @@ pub(super) async fn guarded<B>(
     mut router: Router,
     tally: &Tally,
     request: Request<B>,
-) -> Response<Body>
+) -> Response<body::Body>
 where
-    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let mut answering = pin!(router.call(request));
     let answered = std::future::poll_fn(|cx| {

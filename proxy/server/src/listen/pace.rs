@@ -110,6 +110,12 @@ impl<S> Steady<S> {
         }
     }
 
+    /// What is under it.
+    #[cfg(test)]
+    pub(super) const fn inner(&self) -> &S {
+        &self.inner
+    }
+
     fn settle<T>(
         &mut self,
         cx: &mut Context<'_>,

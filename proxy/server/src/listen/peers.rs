@@ -19,9 +19,29 @@ pub(super) struct Peers {
 /// A place among the open connections, given up when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    peer: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    crowd: Crowd,
     _one: OwnedSemaphorePermit,
+}
+
+/// How crowded it is around one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Crowd {
+    peer: IpAddr,
+    all: Arc<Semaphore>,
+    total: u32,
+    per_peer: u32,
+    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl Crowd {
+    /// Whether more than half of all places are taken, or of this peer's.
+    pub(super) fn is_dense(&self) -> bool {
+        let free = u32::try_from(self.all.available_permits()).unwrap_or(u32::MAX);
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&self.peer).copied().unwrap_or(0);
+        let is_most = |taken: u32, of: u32| taken > of.saturating_sub(taken);
+        is_most(self.total.saturating_sub(free), self.total) || is_most(own, self.per_peer)
+    }
 }
 
 impl Peers {
@@ -48,8 +68,13 @@ impl Peers {
         *count = count.saturating_add(1);
         drop(open);
         Some(Place {
-            peer,
-            open: Arc::clone(&self.open),
+            crowd: Crowd {
+                peer,
+                all: Arc::clone(&self.all),
+                total: self.total,
+                per_peer: self.per_peer,
+                open: Arc::clone(&self.open),
+            },
             _one: one,
         })
     }
@@ -65,7 +90,7 @@ impl Place {
     /// The house that a request comes from, an IPv4 network of 24 bits or an IPv6 one of 48: all that
     /// a route may know of a peer. It is what a person is told about who asks for a device login.
     pub(super) fn house(&self) -> ConnectInfo<SocketAddr> {
-        let house: IpAddr = match self.peer {
+        let house: IpAddr = match self.crowd.peer {
             IpAddr::V4(four) => {
                 let [a, b, c, _] = four.octets();
                 Ipv4Addr::new(a, b, c, 0).into()
@@ -77,15 +102,21 @@ impl Place {
         };
         ConnectInfo(SocketAddr::new(house, 0))
     }
+
+    /// How crowded it is around this place, also later.
+    pub(super) fn crowd(&self) -> Crowd {
+        self.crowd.clone()
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.peer) {
+        let Crowd { peer, open, .. } = &self.crowd;
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(peer) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                open.remove(&self.peer);
+                open.remove(peer);
             }
         }
     }
@@ -151,6 +182,24 @@ mod tests {
 
         let _second = peers.admit(ip("192.0.2.2")).unwrap();
         assert!(peers.admit(ip("192.0.2.3")).is_none());
+    }
+
+    #[test]
+    fn it_is_dense_when_more_than_half_of_a_peers_or_of_all_places_are_taken() {
+        let peers = Peers::new(8, 4);
+        let first = peers.admit(ip("192.0.2.1")).unwrap();
+        let second = peers.admit(ip("192.0.2.1")).unwrap();
+        assert!(!first.crowd().is_dense());
+
+        let third = peers.admit(ip("192.0.2.1")).unwrap();
+        let other = peers.admit(ip("192.0.2.2")).unwrap();
+        assert!(first.crowd().is_dense());
+        assert!(!other.crowd().is_dense());
+
+        let _last = peers.admit(ip("192.0.2.3")).unwrap();
+        assert!(other.crowd().is_dense());
+        drop((second, third));
+        assert!(!first.crowd().is_dense());
     }
 
     #[test]

@@ -10,8 +10,9 @@
 //! * A **next request** on the same connection is held until the answer before it is out. So there is
 //!   one request at a time, and a peer that goes away is noticed while its request runs.
 //!
-//! It also keeps the time: a head has 10 s from its first byte, an idle connection 60 s, a body its
-//! floor. Only time during which it is the client's turn counts.
+//! It also keeps the time: a head has 10 s from its first byte, a connection without a request 100 s
+//! (10 s before the first where places are short), a body its floor. Only time during which it is
+//! the client's turn counts.
 //!
 //! Bytes are read into hyper's own buffer and judged there; only what has to wait is copied.
 
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::head::MAX_HEAD;
 use super::pace::{Alarm, Patience};
+use super::peers::Crowd;
 use super::refusal::Reason;
 use super::scan::{Found, Scanner};
 use super::wire::Wire;
@@ -45,6 +47,7 @@ pub(super) struct Strict<S> {
     inner: S,
     limits: Arc<Limits>,
     wire: Arc<Wire>,
+    crowd: Crowd,
     scanner: Scanner,
     held: Held,
     phase: Phase,
@@ -57,6 +60,8 @@ pub(super) struct Strict<S> {
     head_since: Option<Instant>,
     /// No request came yet.
     fresh: bool,
+    /// How long that is borne.
+    silence: Duration,
     /// Bytes thrown away after a refusal.
     discarded: usize,
 }
@@ -121,12 +126,14 @@ impl Held {
 
 impl<S> Strict<S> {
     /// A connection at its start.
-    pub(super) fn new(inner: S, limits: Arc<Limits>, wire: Arc<Wire>) -> Self {
+    pub(super) fn new(inner: S, limits: Arc<Limits>, wire: Arc<Wire>, crowd: Crowd) -> Self {
+        let silence = limits.first_byte;
         let body = Patience::new(limits.body_grace, limits.body_floor);
         Self {
             inner,
             limits,
             wire,
+            crowd,
             scanner: Scanner::new(),
             held: Held::default(),
             phase: Phase::Open,
@@ -135,6 +142,7 @@ impl<S> Strict<S> {
             quiet_since: None,
             head_since: None,
             fresh: true,
+            silence,
             discarded: 0,
         }
     }
@@ -227,13 +235,18 @@ impl<S> Strict<S> {
             let since = self.quiet_since.or_else(|| self.wire.idle_since());
             let since = *self.quiet_since.insert(since.unwrap_or_else(Instant::now));
             let wait = if self.fresh {
-                self.limits.first_byte
+                self.silence
             } else {
                 self.limits.idle
             };
             later(since, wait)
         };
         ready!(self.alarm.poll_until(cx, deadline));
+        if self.fresh && !part && self.silence < self.limits.idle && !self.crowd.is_dense() {
+            // A pool's spare connection: closed now, it may be closed under a request.
+            self.silence = self.silence.saturating_add(self.limits.first_byte);
+            return self.poll_patience(cx);
+        }
         if part && self.scanner.at_head() {
             self.refuse(Reason::SlowHead);
         } else {

@@ -11,7 +11,10 @@ use std::{
 };
 
 use bauta_proxy::trace::{Span, SpanSink};
-use reqwest::{Client, Url};
+use reqwest::{
+    Client, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
@@ -65,10 +68,17 @@ pub(crate) struct Courier {
     counts: Arc<Counts>,
     http: Client,
     url: Url,
+    /// The value of `Authorization`, marked so that nothing prints it.
+    shown: Option<HeaderValue>,
 }
 
-/// A queue to the collector at `url`, its other end, and what is counted of it.
-pub(crate) fn outbox(http: Client, url: Url) -> (Outbox, Courier, Arc<Counts>) {
+/// A queue to the collector at `url`, which is shown `shown`; its other end, and what is counted of
+/// it.
+pub(crate) fn outbox(
+    http: Client,
+    url: Url,
+    shown: Option<HeaderValue>,
+) -> (Outbox, Courier, Arc<Counts>) {
     let (to, spans) = mpsc::channel(QUEUE);
     let counts = Arc::<Counts>::default();
     let courier = Courier {
@@ -76,6 +86,7 @@ pub(crate) fn outbox(http: Client, url: Url) -> (Outbox, Courier, Arc<Counts>) {
         counts: Arc::clone(&counts),
         http,
         url,
+        shown,
     };
     let outbox = Outbox {
         to,
@@ -135,11 +146,17 @@ impl Courier {
     }
 
     async fn post(&self, body: &Value) -> Result<(), String> {
-        let request = self.http.post(self.url.clone()).json(body);
+        let mut request = self.http.post(self.url.clone()).json(body);
+        if let Some(shown) = &self.shown {
+            request = request.header(AUTHORIZATION, shown.clone());
+        }
         let answer = request.send().await;
         let answer = answer.map_err(|cause| cause.without_url().to_string())?;
         match answer.status() {
             status if status.is_success() => Ok(()),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(format!(
+                "it answered {status}; does it take what telemetry.authorization holds?"
+            )),
             status => Err(format!("it answered {status}")),
         }
     }

@@ -10,12 +10,12 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::rows::rows;
-use super::{Reached, counted, counting, edge, limits};
+use super::{Reached, connection, counted, counting, edge, limits};
 
 const SOON: Duration = Duration::from_secs(20);
 const GOOD: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -161,6 +161,58 @@ async fn requests_on_one_connection_are_answered_in_turn() {
         );
         assert_eq!(reached.count() - before, 4, "in pieces of {size}");
     }
+}
+
+/// Whoever answers without having read the body ends the connection, and says so: a client that is
+/// not told sends its next request into a connection that is gone.
+#[tokio::test]
+async fn an_answer_before_the_body_was_read_says_that_the_connection_ends() {
+    let deaf = Router::new()
+        .route("/deaf", post(async || "no"))
+        .fallback(post(async |_body: Bytes| "ok"));
+    let edge = edge(deaf, limits()).await;
+    let ask = |path: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: ");
+        format!("{head}{}\r\n\r\n{body}", body.len())
+    };
+    let long = "a".repeat(200_000);
+    for (asked, ends) in [
+        (ask("/deaf", &long), true),
+        (ask("/deaf", ""), false),
+        (ask("/", &long), false),
+        (ask("/", "b"), false),
+    ] {
+        let mut stream = TcpStream::connect(edge.address).await.unwrap();
+        let (mut from, mut to) = stream.split();
+        let sending = async { drop(to.write_all(asked.as_bytes()).await) };
+        let answering = async {
+            let mut all = Vec::new();
+            while !(all.ends_with(b"ok") || all.ends_with(b"no")) {
+                assert!(from.read_buf(&mut all).await.unwrap() > 0);
+            }
+            String::from_utf8(all).unwrap()
+        };
+
+        let ((), answer) = tokio::join!(sending, answering);
+
+        let said = answer.contains("connection: close\r\n");
+        assert_eq!(said, ends, "{:.40}: {answer}", asked);
+    }
+}
+
+/// Or the second small event of a stream waits until the first was acknowledged, which clients put
+/// off for 40 ms.
+#[tokio::test]
+async fn what_is_answered_waits_for_no_acknowledgement() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let before = stream.nodelay().unwrap();
+
+    let stream = connection(Router::new(), limits()).steady(stream);
+
+    assert!(!before, "it would be so anyway");
+    assert!(stream.inner().nodelay().unwrap());
 }
 
 #[tokio::test]

@@ -1,4 +1,9 @@
-use axum::{Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use bauta_proxy::{dialect::Usage, ports::RequestId, trace::Answered};
 use bauta_token::units::UnixMillis;
 use tokio::net::TcpListener;
@@ -55,7 +60,7 @@ fn a_refused_request_is_one_span_and_an_error() {
 async fn what_is_taken_reaches_the_collector_when_the_server_stops() {
     let (seen, mut told) = mpsc::unbounded_channel::<Value>();
     let url = collector(StatusCode::OK, seen).await;
-    let (outbox, courier, counts) = outbox(client(), url);
+    let (outbox, courier, counts) = outbox(client(), url, None);
     let stop = CancellationToken::new();
     for n in 0..3 {
         outbox.take(span(n, true));
@@ -80,7 +85,7 @@ async fn a_collector_that_refuses_or_is_away_costs_traces_and_nothing_else() {
     let refusing = collector(StatusCode::SERVICE_UNAVAILABLE, seen).await;
     let away = Url::parse("http://127.0.0.1:9/v1/traces").unwrap();
     for url in [refusing, away] {
-        let (outbox, courier, counts) = outbox(client(), url);
+        let (outbox, courier, counts) = outbox(client(), url, None);
         let stop = CancellationToken::new();
         outbox.take(span(1, true));
 
@@ -96,9 +101,28 @@ async fn a_collector_that_refuses_or_is_away_costs_traces_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_collector_that_wants_to_be_shown_something_is_shown_it_and_nothing_prints_it() {
+    let (seen, mut told) = mpsc::unbounded_channel::<Value>();
+    let url = collector(StatusCode::OK, seen).await;
+    let mut secret = HeaderValue::from_static("Bearer canary-of-the-collector");
+    secret.set_sensitive(true);
+    let (outbox, courier, _counts) = outbox(client(), url, Some(secret));
+    let stop = CancellationToken::new();
+    outbox.take(span(1, true));
+
+    let printed = format!("{:?}", courier.shown);
+    stop.cancel();
+    courier.run(stop).await;
+
+    assert!(!printed.contains("canary"), "{printed}");
+    let shown = told.recv().await.unwrap()["shown"].clone();
+    assert_eq!(shown, "Bearer canary-of-the-collector");
+}
+
+#[tokio::test]
 async fn a_full_queue_drops_and_never_waits() {
     let away = Url::parse("http://127.0.0.1:9/v1/traces").unwrap();
-    let (outbox, _courier, counts) = outbox(client(), away);
+    let (outbox, _courier, counts) = outbox(client(), away, None);
 
     for n in 0..QUEUE.strict_add(10) {
         outbox.take(span(u8::try_from(n % 256).unwrap(), false));
@@ -155,8 +179,12 @@ async fn collector(status: StatusCode, seen: mpsc::UnboundedSender<Value>) -> Ur
     type Seen = State<mpsc::UnboundedSender<Value>>;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
-    let take = move |State(seen): Seen, body: axum::Json<Value>| async move {
-        seen.send(body.0).unwrap();
+    let take = move |State(seen): Seen, head: HeaderMap, body: axum::Json<Value>| async move {
+        let mut document = body.0;
+        if let Some(shown) = head.get(AUTHORIZATION) {
+            document["shown"] = shown.to_str().unwrap().into();
+        }
+        seen.send(document).unwrap();
         status
     };
     let router = Router::new().route("/v1/traces", post(take));
