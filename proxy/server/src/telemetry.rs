@@ -19,6 +19,7 @@ use tracing_subscriber::{
     prelude::*,
 };
 
+mod line;
 pub(crate) mod otlp;
 
 /// JSON lines to standard error, or to `file` (made with mode 0600) when one is named. Many lines are
@@ -72,7 +73,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_from_env("BAUTA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let line = fmt::layer().json().flatten_event(true).with_target(true);
+    let line = fmt::layer().event_format(line::Line);
     let registry = tracing_subscriber::registry().with(filter);
     // A second call, as in a test binary, keeps the first subscriber.
     drop(registry.with(line.with_writer(writer)).try_init());
@@ -198,7 +199,9 @@ mod tests {
     fn lines_wait_for_a_flush_and_a_warning_waits_for_nothing() {
         let written = Written::default();
         let log = Log::new(Box::new(written.clone()));
-        let line = fmt::layer().json().with_writer(log.clone());
+        let line = fmt::layer()
+            .event_format(line::Line)
+            .with_writer(log.clone());
         let subscriber = tracing_subscriber::registry().with(line);
 
         let counts = with_default(subscriber, || {
@@ -218,7 +221,9 @@ mod tests {
     fn a_busy_log_does_not_grow_without_end() {
         let written = Written::default();
         let log = Log::new(Box::new(written.clone()));
-        let line = fmt::layer().json().with_writer(log.clone());
+        let line = fmt::layer()
+            .event_format(line::Line)
+            .with_writer(log.clone());
         let subscriber = tracing_subscriber::registry().with(line);
 
         with_default(subscriber, || {

@@ -301,7 +301,7 @@ impl State {
     fn turn_to(&mut self, segment: &Segment, number: u32) {
         self.catch_up(segment);
         let facts = mem::take(&mut self.pending);
-        let landing = Landing::of(&facts, self.ledger.take_changed(), self.number);
+        let landing = Landing::of(facts, self.ledger.take_changed(), self.number);
         self.ledger.forget_old();
         self.landing = Some(Arc::new(landing));
         self.number = number;
@@ -341,7 +341,7 @@ pub(crate) async fn recover(
     let mut last = landed;
     if !facts.is_empty() {
         last = numbers.last().copied().unwrap_or(landed);
-        let landing = Landing::of(&facts, ledger.take_changed(), last);
+        let landing = Landing::of(facts, ledger.take_changed(), last);
         write(store, Arc::new(landing)).await.map_err(boxed)?;
     }
     for number in numbers {

@@ -36,28 +36,29 @@ pub(crate) enum Row {
 
 impl Landing {
     /// What `facts`, in their order, come to.
-    pub(super) fn of(facts: &[Fact], sums: Vec<Sum>, through: u32) -> Self {
+    pub(super) fn of(facts: Vec<Fact>, sums: Vec<Sum>, through: u32) -> Self {
         let mut landing = Self {
+            rows: Vec::with_capacity(facts.len()),
             sums,
             through,
             ..Self::default()
         };
-        let mut places = HashMap::new();
+        let mut places = HashMap::with_capacity(facts.len());
         for fact in facts {
             match fact {
                 Fact::Begun(begun) => {
                     places.insert(begun.id, landing.rows.len());
-                    landing.rows.push(Row::Sent(begun.clone(), None));
+                    landing.rows.push(Row::Sent(begun, None));
                 }
                 Fact::Closed(closed) => {
                     let place = places.get(&closed.id).copied();
                     let row = place.and_then(|place| landing.rows.get_mut(place));
                     match row {
-                        Some(Row::Sent(_, end)) => *end = Some(closed.clone()),
-                        _ => landing.ends.push(closed.clone()),
+                        Some(Row::Sent(_, end)) => *end = Some(closed),
+                        _ => landing.ends.push(closed),
                     }
                 }
-                Fact::Refused(turned) => landing.rows.push(Row::Refused(turned.clone())),
+                Fact::Refused(turned) => landing.rows.push(Row::Refused(turned)),
             }
         }
         landing
