@@ -328,7 +328,7 @@ impl Scribe<'_> {
     }
 
     /// Somebody searched the log. `asked` holds what of it was asked for.
-    pub(crate) fn audit_searched(self, by: MemberId, asked: Value) -> Event {
+    pub(crate) fn audit_searched(self, by: MemberId, asked: &Value) -> Event {
         self.about("audit.searched", json!({ "by": by, "asked": asked }))
     }
 

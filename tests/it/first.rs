@@ -105,7 +105,8 @@ async fn chat(url: &str, token: &str) -> Value {
         "messages": [{ "role": "user", "content": "x" }],
         "max_completion_tokens": 9,
     });
-    let asked = reqwest::Client::new()
+    let http = reqwest::Client::builder().build().unwrap();
+    let asked = http
         .post(format!("{url}/v1/chat/completions"))
         .bearer_auth(token)
         .json(&body);

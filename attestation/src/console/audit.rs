@@ -39,7 +39,7 @@ pub(super) async fn page(
     };
     let event = plane
         .scribe(plane.clock.now())
-        .audit_searched(who.member, asked.told());
+        .audit_searched(who.member, &asked.told());
     if let Err(error) = plane.store.note(&[event]).await {
         return unavailable(&error);
     }
@@ -51,7 +51,7 @@ pub(super) async fn page(
         .iter()
         .any(|role| matches!(role, Role::Admin | Role::Officer));
     match found(&plane, &asked).await {
-        Ok(found) => render(&shown(&plane, desk, &asked, found, problem, people)),
+        Ok(found) => render(&shown(&plane, desk, &asked, &found, problem, people)),
         Err(error) => unavailable(&error),
     }
 }
@@ -258,7 +258,7 @@ fn shown(
     plane: &Plane,
     desk: view::Desk,
     asked: &Asked,
-    found: Found,
+    found: &Found,
     problem: Option<&'static str>,
     people: bool,
 ) -> view::Audit {

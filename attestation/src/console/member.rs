@@ -38,7 +38,7 @@ pub(super) async fn page(
         return nobody(&plane);
     };
     match plane.looked_at(member, &who).await {
-        Ok(Some(seen)) => render(&shown(&plane, desk, &who, seen)),
+        Ok(Some(seen)) => render(&shown(&plane, desk, &who, &seen)),
         Ok(None) => nobody(&plane),
         Err(error) => unavailable(&error),
     }
@@ -92,7 +92,7 @@ impl Plane {
     }
 }
 
-fn shown(plane: &Plane, desk: view::Desk, who: &SignedInMember, seen: Seen) -> view::Member {
+fn shown(plane: &Plane, desk: view::Desk, who: &SignedInMember, seen: &Seen) -> view::Member {
     let row = &seen.row;
     let suspended = row.state == MemberState::Suspended;
     let shut = seen.holds.iter().any(|it| it.why == HeldFor::Deactivated);
@@ -106,7 +106,7 @@ fn shown(plane: &Plane, desk: view::Desk, who: &SignedInMember, seen: Seen) -> v
         held: held(own, suspended, shut),
         frame: desk.frame,
         desk,
-        member: row.member.to_string(),
+        id: row.member.to_string(),
         state: match (suspended, row.reason.as_deref()) {
             (false, _) => "A member, active".to_owned(),
             (true, Some(reason)) => format!("A member, suspended: {reason}"),

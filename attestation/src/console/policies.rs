@@ -32,7 +32,7 @@ pub(super) async fn page(State(plane): State<Arc<Plane>>, who: SignedInMember) -
         frame: desk.frame,
         desk,
         scopes: plane.scopes.values().map(|rule| scope(rule)).collect(),
-        policies: policies(&plane, &rows, now),
+        rules: policies(&plane, &rows, now),
         may_try: may_try(&who),
     })
 }
@@ -137,7 +137,7 @@ fn versions(rows: &[PolicyRow], name: &str, now: UnixMillis) -> Vec<view::Versio
     let shown = of_name.iter().map(|row| {
         let in_force = current == Some(row.version.as_str());
         view::Version {
-            version: row.version.clone(),
+            name: row.version.clone(),
             state: if in_force {
                 "in force"
             } else if row.effective_from > now {
@@ -229,7 +229,7 @@ mod tests {
 
         let states: Vec<_> = shown
             .iter()
-            .map(|it| (it.version.as_str(), it.state))
+            .map(|it| (it.name.as_str(), it.state))
             .collect();
         assert_eq!(
             states,

@@ -382,7 +382,7 @@ fn officers(count: u64, alone: bool) -> Check {
         ),
         0 | 1 => note(
             what,
-            &*format!(
+            &format!(
                 "{} signed in and verified; until there are two, members go to the vendor.",
                 some_officers(count)
             ),

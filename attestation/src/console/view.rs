@@ -116,7 +116,7 @@ pub(crate) struct Choice {
 pub(crate) struct Member {
     pub(crate) frame: Frame,
     pub(crate) desk: Desk,
-    pub(crate) member: String,
+    pub(crate) id: String,
     pub(crate) state: String,
     pub(crate) facts: Vec<Fact>,
     pub(crate) gates: Vec<Fact>,
@@ -187,7 +187,7 @@ pub(crate) struct Policy {
 
 /// One version of a rule.
 pub(crate) struct Version {
-    pub(crate) version: String,
+    pub(crate) name: String,
     pub(crate) state: &'static str,
     pub(crate) in_force: bool,
     pub(crate) asks: String,
@@ -202,7 +202,7 @@ pub(crate) struct Policies {
     pub(crate) frame: Frame,
     pub(crate) desk: Desk,
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) policies: Vec<Policy>,
+    pub(crate) rules: Vec<Policy>,
     pub(crate) may_try: bool,
 }
 

@@ -56,6 +56,7 @@ fn every_header_and_member_that_was_recorded_is_known() {
     );
 }
 
+#[expect(clippy::print_stdout, reason = "a promise shows its figure")]
 #[test]
 fn prv_08_nothing_that_a_recorded_client_says_of_its_member_leaves() {
     let (mut sent, mut looked_for) = (0, 0);
@@ -167,7 +168,7 @@ struct Recorded {
 
 impl Recorded {
     fn dialect(&self) -> Dialect {
-        if self.target.contains(":") {
+        if self.target.contains(':') {
             return Dialect::Gemini;
         }
         match self.target.split(['?', '/']).nth(2) {

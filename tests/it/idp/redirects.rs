@@ -60,6 +60,7 @@ struct Inside {
 }
 
 impl Inside {
+    #[expect(clippy::disallowed_methods, reason = "gone with the test")]
     async fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/metadata", listener.local_addr().unwrap());

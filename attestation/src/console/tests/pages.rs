@@ -115,7 +115,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
             render(&Member {
                 frame: FRAME,
                 desk: desk(),
-                member: s(),
+                id: s(),
                 state: s(),
                 facts: facts(),
                 gates: facts(),
@@ -172,11 +172,11 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
                     privacy: "pseudonymous",
                     facts: facts(),
                 }],
-                policies: vec![Policy {
+                rules: vec![Policy {
                     name: s(),
                     gates: s(),
                     versions: vec![Version {
-                        version: s(),
+                        name: s(),
                         state: "in force",
                         in_force: true,
                         asks: s(),

@@ -9,7 +9,7 @@ use crate::cli::Failure;
 /// What is known already; the rest stays an example to be replaced.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Answers {
-    /// Where members reach the portal, such as https://ai.example.com
+    /// Where members reach the portal, such as `https://ai.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Where tokens are used; the same as --public-url when left out

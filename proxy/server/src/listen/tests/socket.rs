@@ -196,7 +196,7 @@ async fn an_answer_before_the_body_was_read_says_that_the_connection_ends() {
         let ((), answer) = tokio::join!(sending, answering);
 
         let said = answer.contains("connection: close\r\n");
-        assert_eq!(said, ends, "{:.40}: {answer}", asked);
+        assert_eq!(said, ends, "{asked:.40}: {answer}");
     }
 }
 
