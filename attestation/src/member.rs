@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bauta_audit::store::StoreError;
 use bauta_token::{
+    pseudonym::Pseudonym,
     scope::{Gate, Name},
     units::{UnixDay, UnixMillis},
 };
@@ -223,6 +224,32 @@ impl Plane {
         reason: &str,
     ) -> Result<bool, StoreError> {
         self.fall(member, by, reason).await
+    }
+
+    /// Suspends the member that a provider sees as `pseudonym` and has shut out for good. Also after a
+    /// reinstatement that provider is not asked for this member any more, under no name. `None` when
+    /// no provider sees anybody so.
+    ///
+    /// # Errors
+    ///
+    /// When something may still be in force; call again.
+    pub async fn shut_out(
+        &self,
+        pseudonym: &Pseudonym,
+        by: Option<MemberId>,
+        reason: &str,
+    ) -> Result<Option<MemberId>, StoreError> {
+        let Some(seen) = self.seen_as(pseudonym).await? else {
+            return Ok(None);
+        };
+        let member = seen.member;
+        if !self.fall_for(member, by, reason, Some(&seen)).await? {
+            // It was suspended already; that it is shut out is news all the same.
+            let scribe = self.scribe(self.clock.now());
+            let event = scribe.member_suspended(member, by, reason);
+            self.store.note(&[event]).await?;
+        }
+        Ok(Some(member))
     }
 
     /// Lets `member` go on. What ended stays ended; it signs in again. `false` when it was not

@@ -17,7 +17,10 @@ use zeroize::Zeroizing;
 use super::{ClientKind, IssueError, Life};
 use crate::{
     Plane,
-    ports::{Lookup, MemberId, grants::Held},
+    ports::{
+        Lookup, MemberId,
+        grants::{Held, HeldFor},
+    },
     qualify::Qualified,
 };
 
@@ -72,7 +75,14 @@ impl Plane {
         now: UnixMillis,
     ) -> Result<BTreeMap<Name, Pseudonym>, StoreError> {
         let held = self.store.held(holder).await?;
-        let each = self.settings.providers.iter().map(|provider| {
+        // A provider that has shut somebody out sees nobody: not the old pseudonym, which it refuses,
+        // and not a fresh one, which would get round it.
+        let shut = |provider: &Name| {
+            let mut held = held.iter().filter(|held| held.provider == *provider);
+            held.any(|held| held.why == HeldFor::Deactivated)
+        };
+        let open = self.settings.providers.iter().filter(|it| !shut(it));
+        let each = open.map(|provider| {
             let epoch = epoch_of(provider, &held, now);
             (provider.clone(), self.pseudonym(member, provider, epoch))
         });

@@ -9,12 +9,13 @@ use bauta_token::{
     jws::{Expected, verify_access},
     notice::Notice,
     pseudonym::Pseudonym,
+    scope::Name,
     secret::{Plain, RefreshToken},
     units::UnixMillis,
 };
 use serde_json::json;
 
-use super::access::epoch_of;
+use super::{access::epoch_of, whose::Seen};
 use crate::{
     Plane,
     ports::{
@@ -156,6 +157,17 @@ impl Plane {
         by: Option<MemberId>,
         reason: &str,
     ) -> Result<bool, StoreError> {
+        self.fall_for(member, by, reason, None).await
+    }
+
+    /// The same; and what `shut` names is held for good.
+    pub(crate) async fn fall_for(
+        &self,
+        member: MemberId,
+        by: Option<MemberId>,
+        reason: &str,
+        shut: Option<&Seen>,
+    ) -> Result<bool, StoreError> {
         let holder = self.holder(member);
         for _ in 0..TRIES {
             let now = self.clock.now();
@@ -164,7 +176,7 @@ impl Plane {
                 holder,
                 grants: self.named(holder).await?,
                 reason: reason.to_owned(),
-                held: self.to_hold(member, holder, now).await?,
+                held: self.to_hold(member, holder, now, shut).await?,
                 now,
                 leaf: self.scribe(now).member_suspended(member, by, reason),
             };
@@ -223,7 +235,8 @@ impl Plane {
         self.store.announce(notices).await
     }
 
-    async fn named(&self, holder: Lookup) -> Result<Vec<Named>, StoreError> {
+    /// Every grant of a holder, and what the notice of its end calls it.
+    pub(crate) async fn named(&self, holder: Lookup) -> Result<Vec<Named>, StoreError> {
         let kept = self.store.grants(holder, self.clock.now()).await?;
         kept.iter()
             .map(|grant| {
@@ -242,18 +255,25 @@ impl Plane {
         member: MemberId,
         holder: Lookup,
         now: UnixMillis,
+        shut: Option<&Seen>,
     ) -> Result<Vec<(Held, Pseudonym)>, StoreError> {
         let already = self.store.held(holder).await?;
-        let each = self.settings.providers.iter().map(|provider| {
-            let epoch = epoch_of(provider, &already, now);
+        let hold = |provider: &Name, epoch, why| {
             let held = Held {
                 provider: provider.clone(),
                 epoch,
-                why: HeldFor::Suspended,
+                why,
             };
             (held, self.pseudonym(member, provider, epoch))
+        };
+        let for_good = shut.map(|it| hold(&it.provider, it.epoch, HeldFor::Deactivated));
+        let providers = self.settings.providers.iter();
+        let others = providers.filter(|it| shut.is_none_or(|shut| shut.provider != **it));
+        let each = others.map(|provider| {
+            let epoch = epoch_of(provider, &already, now);
+            hold(provider, epoch, HeldFor::Suspended)
         });
-        Ok(each.collect())
+        Ok(for_good.into_iter().chain(each).collect())
     }
 
     pub(crate) fn ended_leaf(&self, id: Lookup, holder: Lookup, why: &'static str) -> Event {

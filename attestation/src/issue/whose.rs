@@ -22,6 +22,11 @@ impl Plane {
     ///
     /// When storage does not answer.
     pub async fn whose(&self, pseudonym: &Pseudonym) -> Result<Option<MemberId>, StoreError> {
+        Ok(self.seen_as(pseudonym).await?.map(|seen| seen.member))
+    }
+
+    /// The same, with the provider that it is for and the epoch that it is of.
+    pub(crate) async fn seen_as(&self, pseudonym: &Pseudonym) -> Result<Option<Seen>, StoreError> {
         let now = self.clock.now();
         let mut after = None;
         loop {
@@ -31,8 +36,8 @@ impl Plane {
             };
             after = Some(last.member);
             for row in &rows {
-                if self.has_been(row, pseudonym, now).await? {
-                    return Ok(Some(row.member));
+                if let Some(seen) = self.has_been(row, pseudonym, now).await? {
+                    return Ok(Some(seen));
                 }
             }
         }
@@ -43,16 +48,33 @@ impl Plane {
         row: &MemberRow,
         pseudonym: &Pseudonym,
         now: UnixMillis,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Seen>, StoreError> {
         let is = |provider: &Name, epoch| self.pseudonym(row.member, provider, epoch) == *pseudonym;
+        let seen = |provider: &Name, epoch| Seen {
+            member: row.member,
+            provider: provider.clone(),
+            epoch,
+        };
         // A held one may be of a provider that the configuration no longer names.
         let held = self.store.held(self.holder(row.member)).await?;
-        if held.iter().any(|held| is(&held.provider, held.epoch)) {
-            return Ok(true);
+        if let Some(held) = held.iter().find(|held| is(&held.provider, held.epoch)) {
+            return Ok(Some(seen(&held.provider, held.epoch)));
         }
-        let providers = &self.settings.providers;
-        Ok(epochs(row.joined, now).any(|epoch| providers.iter().any(|it| is(it, epoch))))
+        for epoch in epochs(row.joined, now) {
+            if let Some(provider) = self.settings.providers.iter().find(|it| is(it, epoch)) {
+                return Ok(Some(seen(provider, epoch)));
+            }
+        }
+        Ok(None)
     }
+}
+
+/// Whom a provider sees, where, and since when.
+pub(crate) struct Seen {
+    pub(crate) member: MemberId,
+    pub(crate) provider: Name,
+    /// The first day of the epoch that the pseudonym is of.
+    pub(crate) epoch: UnixDay,
 }
 
 /// The epochs from the one that `joined` falls into to the one that `now` does: a provider may report
@@ -108,5 +130,42 @@ mod tests {
         let held = plane.store.held(plane.holder(ada.id)).await.unwrap();
         assert!(held.iter().any(|it: &Held| it.why == HeldFor::Suspended));
         assert_eq!(plane.whose(&seen).await.unwrap(), Some(ada.id));
+    }
+
+    #[tokio::test]
+    async fn whom_a_provider_has_shut_out_is_never_shown_to_it_again() {
+        let world = World::new(DeviceFlow::Off).await;
+        let ada = world.ada().await;
+        let plane = &world.plane;
+        let (now, holder) = (|| plane.clock.now(), plane.holder(ada.id));
+        let providers = plane.settings.providers.clone();
+        let (shut, other) = (&providers[0], &providers[1]);
+        let seen = plane.pseudonym(ada.id, shut, epoch_at(now()));
+
+        let found = plane.shut_out(&seen, None, "provider-ban").await.unwrap();
+        let held = plane.store.held(holder).await.unwrap();
+        plane.reinstate(ada.id, None).await.unwrap();
+        let told = plane.store.notices(0, 100).await.unwrap();
+        let after = plane.pseudonyms(ada.id, holder, now()).await.unwrap();
+        world.later(EPOCH_DAYS * 86_400).await;
+        let later = plane.pseudonyms(ada.id, holder, now()).await.unwrap();
+
+        assert_eq!(found, Some(ada.id));
+        let why = |name: &Name| held.iter().find(|it| it.provider == *name).map(|it| it.why);
+        assert_eq!(why(shut), Some(HeldFor::Deactivated));
+        assert_eq!(why(other), Some(HeldFor::Suspended));
+        let lifted = |it: &bauta_token::notice::Numbered| matches!(&it.notice, bauta_token::notice::Notice::Lifted { pseudonym } if *pseudonym == seen);
+        assert!(!told.notices.iter().any(lifted), "it is served again");
+        for shown in [after, later] {
+            assert!(!shown.contains_key(shut), "a fresh pseudonym was given out");
+            assert!(
+                shown.contains_key(other),
+                "the other provider is no party to it"
+            );
+        }
+        assert_eq!(
+            plane.erase(ada.id, None).await.unwrap(),
+            crate::member::Erased::Held
+        );
     }
 }

@@ -433,7 +433,7 @@ impl GrantState {
         Outcome::Issued
     }
 
-    fn in_force(&self, holder: Lookup, now: UnixMillis) -> Vec<KeptGrant> {
+    pub(super) fn in_force(&self, holder: Lookup, now: UnixMillis) -> Vec<KeptGrant> {
         let mut found: Vec<_> = self
             .grants
             .values()
@@ -469,7 +469,7 @@ impl GrantState {
         true
     }
 
-    fn end_all(&mut self, holder: Lookup, grants: &[Named], now: UnixMillis) -> Fell {
+    pub(super) fn end_all(&mut self, holder: Lookup, grants: &[Named], now: UnixMillis) -> Fell {
         let named = |grant: &KeptGrant| grants.iter().any(|named| named.id == grant.id);
         if !self.in_force(holder, now).iter().all(named) {
             return Fell::Changed;
@@ -489,7 +489,7 @@ impl GrantState {
         Fell::Ended(ended)
     }
 
-    fn end_others(
+    pub(super) fn end_others(
         &mut self,
         holder: Lookup,
         keep: &BTreeSet<Name>,
@@ -512,11 +512,17 @@ impl GrantState {
     fn hold(&mut self, holder: Lookup, wanted: &[(Held, Pseudonym)]) {
         let held = self.held.entry(holder).or_default();
         for (new, pseudonym) in wanted {
-            if held.iter().all(|known| known.provider != new.provider) {
-                held.push(new.clone());
-                self.notices.push(Notice::Suspended {
-                    pseudonym: pseudonym.clone(),
-                });
+            let known = held.iter_mut().find(|known| known.provider == new.provider);
+            match known {
+                // For good is for good.
+                Some(known) if new.why == HeldFor::Deactivated => known.why = new.why,
+                Some(_) => {}
+                None => {
+                    held.push(new.clone());
+                    self.notices.push(Notice::Suspended {
+                        pseudonym: pseudonym.clone(),
+                    });
+                }
             }
         }
     }

@@ -101,6 +101,18 @@ async fn hold(db: &mut Conn, fall: &Fall) -> sqlx::Result<()> {
                 pseudonym: pseudonym.clone(),
             };
             notice::append(db, &notice).await?;
+        } else if held.why == HeldFor::Deactivated {
+            // For good is for good.
+            query!(
+                "UPDATE held_pseudonym
+                 SET why = $3
+                 WHERE holder = $1 AND provider = $2",
+                holder,
+                provider,
+                why
+            )
+            .execute(&mut *db)
+            .await?;
         }
     }
     Ok(())

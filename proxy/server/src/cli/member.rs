@@ -36,6 +36,10 @@ pub(crate) enum Member {
         /// Why, as a short code that goes into the log; never a name
         #[arg(long, value_name = "CODE")]
         reason: String,
+        /// The provider that reported the pseudonym has shut it out for good: also after a
+        /// reinstatement it is not asked for this member any more
+        #[arg(long, requires = "pseudonym")]
+        for_good: bool,
     },
     /// Let a suspended member go on; it signs in again
     Reinstate {
@@ -73,9 +77,23 @@ pub(crate) async fn run(command: Member) -> Result<Exit, Failure> {
             let plane = open(&file).await?;
             list::list(&plane, json).await
         }
-        Member::Suspend { file, whom, reason } => {
+        Member::Suspend {
+            file,
+            whom,
+            reason,
+            for_good,
+        } => {
             let reason = code(&reason)?;
             let plane = open(&file).await?;
+            if for_good {
+                let pseudonym = whom.pseudonym()?;
+                let shut = plane.shut_out(&pseudonym, None, reason).await?;
+                let member = shut.ok_or_else(|| nobody(&pseudonym))?;
+                return Ok(told(
+                    member,
+                    "suspended, and shut out by that provider for good",
+                ));
+            }
             let member = whom.find(&plane).await?;
             if plane.suspend(member, None, reason).await? {
                 return Ok(told(member, "suspended"));
@@ -125,23 +143,29 @@ impl Whom {
         if let Some(text) = &self.member {
             return number(text);
         }
+        let pseudonym = self.pseudonym()?;
+        let found = plane.whose(&pseudonym).await?;
+        found.ok_or_else(|| nobody(&pseudonym))
+    }
+
+    fn pseudonym(&self) -> Result<Pseudonym, Failure> {
         let text = self.pseudonym.as_deref().unwrap_or_default();
-        let pseudonym = Pseudonym::parse(text).ok_or_else(|| {
+        Pseudonym::parse(text).ok_or_else(|| {
             Failure::usage(format!(
                 "\"{text}\" is no pseudonym; it is bp1_ and 52 letters, as the provider was sent it"
             ))
-        })?;
-        plane.whose(&pseudonym).await?.ok_or_else(|| {
-            Failure::new(
-                Exit::Failed,
-                format!(
-                    "no provider sees anybody as {pseudonym}; nothing was changed. It may be of \
-                     another Bauta, of a member that was erased, or of a grant and not of a \
-                     provider"
-                ),
-            )
         })
     }
+}
+
+fn nobody(pseudonym: &Pseudonym) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!(
+            "no provider sees anybody as {pseudonym}; nothing was changed. It may be of another \
+             Bauta, of a member that was erased, or of a grant and not of a provider"
+        ),
+    )
 }
 
 fn told(member: MemberId, what: &str) -> Exit {
