@@ -447,6 +447,11 @@ async fn a_refresh_is_judged_again() {
         refresh(&world, &text(&b, "refresh_token")).await.status,
         StatusCode::OK
     );
+    let live = world.plane.grants(ada.id).await.unwrap();
+    assert!(
+        live.is_empty(),
+        "nothing is left of what may not be renewed"
+    );
     for bad in ["", "x", "bauta_rt_", &text(&b, "access_token")] {
         let form = refresh_form(bad);
         let reply = world.client("/oauth/token", &form).await;

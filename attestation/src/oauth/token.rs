@@ -118,7 +118,7 @@ async fn device(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         .map_err(|refused| match refused {
             Refused::Scope => NO_SCOPE,
             Refused::Spent => EXPIRED,
-            Refused::Member => DENIED,
+            Refused::Member | Refused::Again => DENIED,
             Refused::Unknown => OauthError::unavailable(),
         })
 }
@@ -158,7 +158,7 @@ async fn code(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
     match issued {
         Ok(issued) => Ok(issued),
         Err(Refused::Scope) => Err(NO_SCOPE),
-        Err(Refused::Member) => Err(BAD_CODE),
+        Err(Refused::Member | Refused::Again) => Err(BAD_CODE),
         Err(Refused::Unknown) => Err(OauthError::unavailable()),
         Err(Refused::Spent) => {
             let kept = plane
@@ -215,13 +215,18 @@ async fn refresh(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
     }
     let member = plane.open_grant(&kept).map_err(torn)?.member;
     let scope = kept.scope.clone();
-    issue(plane, member, &scope, Ask::renewal(old, kept, client))
-        .await
-        .map_err(|refused| match refused {
-            Refused::Scope => NO_SCOPE,
-            Refused::Spent | Refused::Member => BAD_REFRESH,
-            Refused::Unknown => OauthError::unavailable(),
-        })
+    let renewal = Ask::renewal(old, kept.clone(), client);
+    let issued = issue(plane, member, &scope, renewal).await;
+    if matches!(issued, Err(Refused::Scope | Refused::Member)) {
+        // Who may not renew may not go on with what is left either.
+        let ended = plane.end_kept(&kept, None, "refresh_refused").await;
+        ended.map_err(|error| unknown(&error))?;
+    }
+    issued.map_err(|refused| match refused {
+        Refused::Scope => NO_SCOPE,
+        Refused::Spent | Refused::Member | Refused::Again => BAD_REFRESH,
+        Refused::Unknown => OauthError::unavailable(),
+    })
 }
 
 impl Plane {
@@ -236,6 +241,8 @@ impl Plane {
 pub(super) enum Refused {
     Scope,
     Member,
+    /// Something that passes when the member signs in again, or by itself.
+    Again,
     Spent,
     Unknown,
 }
@@ -251,6 +258,7 @@ pub(super) async fn issue(
         tracing::info!(code = error.public().1, "a token was refused");
         match error {
             QualifyError::NoScope | QualifyError::NotYours => Refused::Scope,
+            QualifyError::SignInAgain => Refused::Again,
             QualifyError::Store(_) | QualifyError::Broken(_) => {
                 tracing::error!(error = chain(&error), "nobody could be judged");
                 Refused::Unknown
@@ -263,9 +271,8 @@ pub(super) async fn issue(
         match error {
             IssueError::Anonymous | IssueError::Life => Refused::Scope,
             IssueError::Spent | IssueError::Reused => Refused::Spent,
-            IssueError::Lapsing | IssueError::Barred | IssueError::Withdrawn | IssueError::Full => {
-                Refused::Member
-            }
+            IssueError::Lapsing | IssueError::Full => Refused::Again,
+            IssueError::Barred | IssueError::Withdrawn => Refused::Member,
             _ => {
                 tracing::error!(error = chain(&error), "nothing could be issued");
                 Refused::Unknown
