@@ -39,7 +39,7 @@ python() {
   local name
   for name in python3 /usr/bin/python3; do
     if name=$(command -v -- "$name") \
-      && "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+      && "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       printf '%s\n' "$name"
       return 0
     fi
