@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 mod admin;
 mod check;
 mod policy;
+mod scim;
 mod time;
 mod verifier;
 mod workload;
@@ -23,11 +24,12 @@ pub use self::{
     admin::Admin,
     check::SettingsError,
     policy::{Country, NationalityRule, PolicyConfig, Undetermined},
+    scim::Scim,
     time::{Instant, Span, instant},
     verifier::{Endpoint, OfficerConfig, PersonaConfig, VendorEnvironment, VerifierConfig},
     workload::{Condition, WorkloadRule},
 };
-pub(crate) use self::{time::day, verifier::is_safe};
+pub(crate) use self::{scim::JoinBy, time::day, verifier::is_safe};
 
 /// All settings of the plane, resolved.
 pub struct Settings {
@@ -43,6 +45,8 @@ pub struct Settings {
     pub admin: Admin,
     /// The token endpoints.
     pub oauth: Oauth,
+    /// The directory interface.
+    pub scim: Scim,
     /// What a resource server presents to introspect a token; absent: introspection is off.
     pub introspection: Option<SecretText>,
     /// Who may verify a person, in the order offered.

@@ -32,6 +32,7 @@ pub struct KeyMaterial {
 pub struct Keys {
     root: Root,
     kek: Kek,
+    names: Kek,
     peppers: Vec<MacKey>,
     secrets: MacKey,
     lookups: MacKey,
@@ -72,6 +73,7 @@ impl Keys {
         }
         Ok(Self {
             kek: Kek::new(1, &root.derive("cells/v1")).ok_or(KeyError::Refused)?,
+            names: Kek::new(1, &root.derive("directory-names/v1")).ok_or(KeyError::Refused)?,
             secrets: root.mac("secrets/v1"),
             lookups: root.mac("lookups/v1"),
             login: root.mac("login/v1"),
@@ -87,6 +89,11 @@ impl Keys {
     /// Seals cells.
     pub(crate) const fn kek(&self) -> &Kek {
         &self.kek
+    }
+
+    /// Seals the names that a directory insists on, and nothing else.
+    pub(crate) const fn names(&self) -> &Kek {
+        &self.names
     }
 
     /// Hashes opaque secrets: refresh tokens, device codes, cookies.

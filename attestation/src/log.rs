@@ -14,7 +14,7 @@ use bauta_token::{
 use serde_json::{Map, Value, json};
 
 use crate::ports::{
-    AttestationId, MemberId, Role, VerificationId,
+    AttestationId, GroupId, MemberId, Role, UserId, VerificationId,
     office::{Ground, Objection, Reply, Undoing},
 };
 
@@ -250,6 +250,38 @@ impl Scribe<'_> {
         )
     }
 
+    /// The directory took a member away. `why` is a code.
+    pub(crate) fn member_left(self, member: MemberId, why: &'static str) -> Event {
+        self.about("member.left", json!({ "member": member, "why": why }))
+    }
+
+    /// The directory gave a member back; it may sign in again.
+    pub(crate) fn member_returned(self, member: MemberId) -> Event {
+        self.about("member.returned", json!({ "member": member }))
+    }
+
+    /// The directory said something about somebody it lists.
+    pub(crate) fn directory_user(self, user: UserId, act: &'static str) -> Event {
+        self.about("directory.user", json!({ "user": user, "act": act }))
+    }
+
+    /// The directory said something about a group.
+    pub(crate) fn directory_group(self, group: GroupId, act: &'static str) -> Event {
+        self.about("directory.group", json!({ "group": group, "act": act }))
+    }
+
+    /// A bearer of the directory was made.
+    pub(crate) fn bearer_made(self, expires: UnixMillis) -> Event {
+        let fields = json!({ "act": "made", "expires": expires.to_string() });
+        self.about("directory.bearer", fields)
+    }
+
+    /// A bearer of the directory was ended.
+    pub(crate) fn bearer_ended(self, number: i64) -> Event {
+        let fields = json!({ "act": "ended", "number": number });
+        self.about("directory.bearer", fields)
+    }
+
     /// A member was erased. The one event about it that stays readable: it names nobody any more.
     pub(crate) fn member_erased(
         self,
@@ -372,13 +404,16 @@ fn with_reason(mut fields: Value, reason: Option<&str>) -> Value {
 }
 
 /// Every type of event that this plane's log holds, in the order of the alphabet.
-pub const TYPES: [&str; 30] = [
+pub const TYPES: [&str; 35] = [
     "appeal.answered",
     "appeal.made",
     "attestation.created",
     "attestation.ended",
     "audit.exported",
     "audit.searched",
+    "directory.bearer",
+    "directory.group",
+    "directory.user",
     "eligibility.decided",
     "grant.ended",
     "grants.ended",
@@ -386,7 +421,9 @@ pub const TYPES: [&str; 30] = [
     "manifest",
     "member.erased",
     "member.exported",
+    "member.left",
     "member.reinstated",
+    "member.returned",
     "member.suspended",
     "member.viewed",
     "policy.adopted",

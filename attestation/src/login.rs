@@ -37,6 +37,7 @@ use crate::{
     network::Network,
     ports::{
         Lookup, MemberId, Rights, Role,
+        directory::Claimed,
         people::{LoginAttempt, LoginBegun, LoginLimits, SignIn, SignedInAs},
     },
 };
@@ -167,8 +168,8 @@ impl Plane {
         let claims = self
             .verified_claims(&provider, &tokens, &nonce, now)
             .await?;
-        let rights = self.rights(&provider, &claims, &tokens).await?;
-        let session = self.admit(&claims, rights, headers, now).await?;
+        let opened = self.rights(&provider, &claims, &tokens).await?;
+        let session = self.admit(&claims, opened, headers, now).await?;
         let seconds = self.settings.sso.session_absolute.as_seconds();
         Ok(see_other(
             &to,
@@ -284,14 +285,14 @@ impl Plane {
         provider: &Provider,
         claims: &Claims,
         tokens: &Tokens,
-    ) -> Result<Rights, LoginError> {
+    ) -> Result<Opened, LoginError> {
         let claim = self.settings.sso.groups_claim.as_str();
         if let Some(groups) = claims.groups(claim)? {
             return Ok(self.opened(|group| groups.contains(group)));
         }
         let Some((place, access)) = provider.userinfo.clone().zip(tokens.access_token.as_ref())
         else {
-            return Ok(Rights::default());
+            return Ok(self.opened(|_| false));
         };
         let more = self.userinfo(place, access).await?;
         if more.text("sub")? != claims.text("sub")? {
@@ -301,15 +302,24 @@ impl Plane {
         Ok(self.opened(|group| groups.contains(group)))
     }
 
-    fn opened(&self, holds: impl Fn(&str) -> bool) -> Rights {
+    fn opened(&self, holds: impl Fn(&str) -> bool) -> Opened {
         let any = |groups: &[String]| groups.iter().any(|group| holds(group));
         let roles = &self.settings.sso.roles;
+        let by_role = [&roles.admin, &roles.officer, &roles.auditor];
+        let by_scope = self.scopes.values().map(|rule| &rule.groups);
+        let named = by_role.into_iter().chain(by_scope).flatten();
+        let named = named.filter(|group| holds(group));
+        let claimed = Claimed {
+            rules: Arc::clone(&self.group_rules),
+            groups: named.map(|group| self.group_name(group)).collect(),
+            listed_only: self.settings.scim.required,
+        };
         let held = [
             (Role::Admin, &roles.admin),
             (Role::Officer, &roles.officer),
             (Role::Auditor, &roles.auditor),
         ];
-        Rights {
+        let rights = Rights {
             roles: held
                 .iter()
                 .filter(|(_, groups)| any(groups))
@@ -321,14 +331,15 @@ impl Plane {
                 .filter(|rule| rule.groups.is_empty() || any(&rule.groups))
                 .map(|rule| rule.name.clone())
                 .collect(),
-        }
+        };
+        Opened { rights, claimed }
     }
 
     /// Makes the subject a member and gives its session. The subject ends here.
     async fn admit(
         &self,
         claims: &Claims,
-        rights: Rights,
+        opened: Opened,
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<Plain<SessionCookie>, LoginError> {
@@ -349,7 +360,7 @@ impl Plane {
             |secret: &Plain<SessionCookie>| Lookup(*secret.hash(self.keys.secrets()).as_bytes());
         let sid = claims.optional("sid")?;
         let arrival = Arrival {
-            rights,
+            opened,
             subject,
             session: hash(&session),
             idp_session: sid.map(|sid| self.idp_session(sid)),
@@ -370,13 +381,15 @@ impl Plane {
                 .as_ref()
                 .map_or_else(|| MemberId::random(&*self.randomness), |row| row.member);
             let tag = person.fresh(member, &self.keys).ok_or(LoginError::Form)?;
-            let roles: Vec<_> = arrival.rights.roles.iter().copied().collect();
+            let opened = &arrival.opened;
+            let roles: Vec<_> = opened.rights.roles.iter().copied().collect();
             let scribe = self.scribe(arrival.now);
             let entry = SignIn {
                 tag,
                 new: known.is_none(),
                 join: Some(person.join(&self.keys)),
-                rights: arrival.rights.clone(),
+                rights: opened.rights.clone(),
+                claimed: opened.claimed.clone(),
                 session: arrival.session,
                 idp_session: arrival.idp_session,
                 subject: arrival.subject,
@@ -391,8 +404,10 @@ impl Plane {
                 SignedInAs::Written => {
                     // After the new rights stand: nothing is issued by the old ones any more. Each
                     // sign-in looks, so that one that stopped here is made good by the next.
-                    if known.is_some() {
-                        self.end_lost(member, &arrival.rights).await?;
+                    if known.is_some()
+                        && let Some(row) = self.store.member(member).await?
+                    {
+                        self.end_lost(member, &row.rights).await?;
                     }
                     return Ok(());
                 }
@@ -401,6 +416,16 @@ impl Plane {
                     let refused = scribe.sso_refused(Some(member), "suspended");
                     self.store.note(&[refused]).await?;
                     return Err(LoginError::Suspended);
+                }
+                SignedInAs::Left => {
+                    let refused = scribe.sso_refused(known.map(|row| row.member), "left");
+                    self.store.note(&[refused]).await?;
+                    return Err(LoginError::Left);
+                }
+                SignedInAs::Unlisted => {
+                    let refused = scribe.sso_refused(known.map(|row| row.member), "unlisted");
+                    self.store.note(&[refused]).await?;
+                    return Err(LoginError::Unlisted);
                 }
             }
         }
@@ -436,9 +461,15 @@ impl Plane {
     }
 }
 
+/// What the groups of a sign-in open, and which of those in the configuration they were.
+struct Opened {
+    rights: Rights,
+    claimed: Claimed,
+}
+
 /// A person who has proven who it is, as what is about to be written.
 struct Arrival {
-    rights: Rights,
+    opened: Opened,
     subject: Lookup,
     session: Lookup,
     idp_session: Option<Lookup>,

@@ -38,6 +38,8 @@ pub struct Standing {
     pub joined: UnixDay,
     /// Day of the last sign-in.
     pub signed_in: UnixDay,
+    /// Day on which the directory took it away.
+    pub left: Option<UnixDay>,
     /// What is attested, if it counts now.
     pub verified: Option<Verified>,
     /// Why nothing counts, when something is there.
@@ -160,6 +162,7 @@ impl Plane {
             scopes: self.open_scopes(row.member.rights.scopes),
             joined: row.member.joined,
             signed_in: row.member.signed_in,
+            left: row.member.left,
             verified,
             expired,
             attempt: row.verification.map(|attempt| Attempt {

@@ -1,8 +1,8 @@
 //! What the identity plane asks of storage. A port is a use case and one transaction, not a table.
 //!
 //! [`people::People`] keeps members, sessions, verifications and attestations; grants and notices
-//! are a port of their own, as is what the console remembers ([`office::Office`]). Whoever implements
-//! all of them is a [`Store`].
+//! are a port of their own, as are what the console remembers ([`office::Office`]) and what the
+//! directory says ([`directory::Directory`]). Whoever implements all of them is a [`Store`].
 
 use std::{collections::BTreeSet, fmt};
 
@@ -10,6 +10,11 @@ use bauta_audit::store::LogStore;
 use bauta_token::{ambient::Randomness, scope::Name};
 use serde::{Deserialize, Serialize};
 
+pub mod directory;
+#[cfg(feature = "conformance")]
+pub mod directory_conformance;
+#[cfg(any(test, feature = "conformance"))]
+mod directory_memory;
 pub mod grants;
 #[cfg(feature = "conformance")]
 pub mod grants_conformance;
@@ -29,13 +34,14 @@ pub mod people_conformance;
 mod people_memory;
 
 pub use crate::log::Event;
+use directory::Directory;
 use grants::Grants;
 use office::Office;
 use people::People;
 
 /// All that the plane keeps.
-pub trait Store: People + Grants + Office + LogStore + Send + Sync {}
-impl<T: People + Grants + Office + LogStore + Send + Sync> Store for T {}
+pub trait Store: People + Grants + Office + Directory + LogStore + Send + Sync {}
+impl<T: People + Grants + Office + Directory + LogStore + Send + Sync> Store for T {}
 
 /// Names a member: 128 random bits, shown as `mbr_` and 26 letters of base32.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -51,6 +57,18 @@ pub struct AttestationId(pub [u8; 16]);
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VerificationId(pub [u8; 16]);
+
+/// Names somebody the directory lists: `usr_` and 26 letters of base32. Never one of the directory's
+/// own ids.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(pub [u8; 16]);
+
+/// Names a group of the directory: `grp_` and 26 letters of base32. Never one of the directory's own
+/// ids.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupId(pub [u8; 16]);
 
 /// A keyed hash that a row is found by. Says nothing without the key, which no database holds.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -151,6 +169,8 @@ macro_rules! id {
 id!(MemberId, "mbr_");
 id!(AttestationId, "att_");
 id!(VerificationId, "ver_");
+id!(UserId, "usr_");
+id!(GroupId, "grp_");
 
 /// RFC 4648, section 6, lower case, unpadded: 128 bits and two zero bits are 26 letters.
 fn base32(bytes: [u8; 16]) -> String {

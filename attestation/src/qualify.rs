@@ -23,7 +23,7 @@ use crate::{
     config::{Environment, ScopeRule},
     ports::{
         AttestationId, MemberId,
-        people::{AttestationRow, MemberRow, MemberState, StandingRow},
+        people::{AttestationRow, MemberRow, StandingRow},
     },
 };
 
@@ -79,8 +79,8 @@ pub enum QualifyError {
     /// There is no such member.
     #[error("there is no such member")]
     NoMember,
-    /// The member is suspended.
-    #[error("the member is suspended")]
+    /// The member is suspended, or the directory took it away.
+    #[error("the member is suspended, or gone from the directory")]
     Suspended,
     /// The last sign-in is too old to go by what it said.
     #[error("the member has not signed in for too long")]
@@ -145,7 +145,7 @@ impl Plane {
     }
 
     fn may_ask(&self, row: &MemberRow, scope: &Name, now: UnixMillis) -> Result<(), QualifyError> {
-        if row.state != MemberState::Active {
+        if !row.may_go_on() {
             return Err(QualifyError::Suspended);
         }
         if now >= self.rights_end(row) {

@@ -1,7 +1,7 @@
 //! How the plane starts, and why it may not.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock, atomic::AtomicI64},
 };
 
@@ -16,7 +16,11 @@ use crate::{
     issue::ClientKind,
     keys::{self, KeyError, KeyMaterial, KeyRing, Keys},
     login::discovery::Discovery,
-    ports::{Lookup, Store, people::PolicyRow},
+    ports::{
+        Lookup, Role, Store,
+        directory::{GroupRule, GroupRules},
+        people::PolicyRow,
+    },
     qualify::policy::{Policies, PolicyError, hex},
     verify::{Vendor, persona::Persona},
     workload::Workloads,
@@ -75,6 +79,7 @@ impl Plane {
             .iter()
             .flat_map(VerifierConfig::link_origins)
             .collect();
+        let group_rules = Arc::new(group_rules(&settings, &keys));
         let (vendors, officer) = hire(verifiers, &parts.http, &parts.randomness);
         let plane = Arc::new(Self {
             discovery: Discovery::new(parts.http.clone(), &settings.sso),
@@ -95,6 +100,8 @@ impl Plane {
             hashing: Semaphore::new(HASHING_AT_ONCE),
             metrics: crate::metrics::Metrics::default(),
             heard: AtomicI64::new(0),
+            door: crate::scim::Door::default(),
+            group_rules,
         });
         plane.adopt(new).await?;
         plane.turn_keys().await?;
@@ -244,6 +251,34 @@ async fn check_fingerprints(keys: &Keys, store: &dyn Store) -> Result<(), StartE
         }
     }
     Ok(())
+}
+
+/// What each group in the configuration opens, by the keyed hash of its name.
+fn group_rules(settings: &Settings, keys: &Keys) -> GroupRules {
+    let mut rules = BTreeMap::<&str, GroupRule>::new();
+    let of = |group| GroupRule {
+        name: crate::scim::group_name(keys, group),
+        roles: BTreeSet::new(),
+        scopes: BTreeSet::new(),
+    };
+    let roles = &settings.sso.roles;
+    for (role, groups) in [
+        (Role::Admin, &roles.admin),
+        (Role::Officer, &roles.officer),
+        (Role::Auditor, &roles.auditor),
+    ] {
+        for group in groups {
+            let rule = rules.entry(group).or_insert_with(|| of(group));
+            rule.roles.insert(role);
+        }
+    }
+    for scope in &settings.scopes {
+        for group in &scope.groups {
+            let rule = rules.entry(group).or_insert_with(|| of(group));
+            rule.scopes.insert(scope.name.clone());
+        }
+    }
+    GroupRules(rules.into_values().collect())
 }
 
 fn hire(

@@ -119,6 +119,8 @@ impl Plane {
         self.store.scrub_erased().await?;
         self.store.tidy(now).await?;
         let office = self.store.forget_office(now, days(400)).await?;
+        let names = !self.settings.scim.accept_email;
+        let directory = self.store.forget_directory(names, now).await?;
         let rest = self
             .store
             .forget(&Horizon {
@@ -135,7 +137,7 @@ impl Plane {
                 misses: now.plus_seconds(-3_600),
             })
             .await?;
-        Ok(rest.saturating_add(office))
+        Ok(rest.saturating_add(office).saturating_add(directory))
     }
 }
 

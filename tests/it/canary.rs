@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use bauta::dev::search::{Needle, search};
 use bauta_sandbox::{Reply, persona::Decision};
 use bauta_tests::{Backend, World, dump, process_log, root, tool};
+use reqwest::Method;
 use serde_json::json;
+
+use crate::scim::{ACCEPT_EMAIL, Directory};
 
 /// Planted in what a client sends.
 const CLIENT: [(&str, &str); 10] = [
@@ -24,27 +27,48 @@ const CLIENT: [(&str, &str); 10] = [
     ("model in a path", "canary-model-6d90"),
 ];
 
+/// Planted in what a directory sends.
+const DIRECTORY: [(&str, &str); 8] = [
+    ("SCIM userName", "canary-username-2f60@corp.example"),
+    ("SCIM externalId", "canary-external-71d9"),
+    ("SCIM given name", "Canarygiven-40cc"),
+    ("SCIM e-mail", "canary-scim-mail-19be@corp.example"),
+    ("SCIM password hash", "pbkdf2:canary-93f0a1"),
+    ("SCIM display name", "Canary Display-e07"),
+    ("SCIM group", "canary-group-5c5b"),
+    ("SCIM filter", "canary-filter-0a3e@corp.example"),
+];
+
 /// Planted in what a model answers.
 const ANSWER: &str = "canary-answer-8a41 take two aspirins";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prv_01_no_planted_value_is_in_any_byte_written_on_sqlite() {
-    nothing_is_written(Backend::Sqlite).await;
+    nothing_is_written(Backend::Sqlite, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prv_01_no_planted_value_is_in_any_byte_written_on_postgres() {
-    nothing_is_written(Backend::Postgres).await;
+    nothing_is_written(Backend::Postgres, "").await;
 }
 
-async fn nothing_is_written(backend: Backend) {
+#[tokio::test(flavor = "multi_thread")]
+async fn prv_01_no_planted_value_is_written_as_it_is_where_a_directory_insists_on_addresses() {
+    nothing_is_written(Backend::Sqlite, ACCEPT_EMAIL).await;
+}
+
+async fn nothing_is_written(backend: Backend, more: &'static str) {
     let world = World::with(backend, |setting| {
         setting.sandbox.idp.leaky = true;
-        setting.edit = Box::new(traced);
+        setting.edit = Box::new(move |text| traced(format!("{text}{more}")));
     })
     .await;
+    let directory = Directory::of(world).await;
+    sends_names(&directory).await;
+    let world = directory.world;
     let mut needles: Vec<Needle> = CLIENT
         .iter()
+        .chain(&DIRECTORY)
         .flat_map(|(field, value)| Needle::of(field, value))
         .chain(Needle::of("answer", ANSWER))
         .collect();
@@ -110,6 +134,55 @@ async fn nothing_is_written(backend: Backend) {
         found.bytes > 100_000,
         "too little was written to be a journey"
     );
+}
+
+/// Everything that directories send about people, wanted or not: taken, changed, searched for,
+/// refused.
+async fn sends_names(directory: &Directory) {
+    let [
+        name,
+        external,
+        given,
+        mail,
+        password,
+        display,
+        group,
+        filter,
+    ] = DIRECTORY.map(|(_, value)| value);
+    let user = json!({
+        "userName": name, "externalId": external, "active": true, "displayName": display,
+        "name": { "givenName": given, "formatted": given }, "password": password,
+        "emails": [{ "value": mail, "type": "work" }], "nickName": display,
+    });
+    // An address is refused where names are hashed, and the opaque identifier beside it is taken.
+    drop(
+        directory
+            .call(Method::POST, "/Users", Some(user.clone()))
+            .await,
+    );
+    let mut opaque = user;
+    opaque["userName"] = external.into();
+    let (_, made) = directory
+        .call(Method::POST, "/Users", Some(opaque.clone()))
+        .await;
+    let (_, listed) = directory.call(Method::GET, "/Users", None).await;
+    let id = made["id"]
+        .as_str()
+        .or(listed["Resources"][0]["id"].as_str());
+    let id = id.unwrap().to_owned();
+    let path = format!("/Users/{id}");
+    drop(directory.call(Method::PUT, &path, Some(opaque)).await);
+    let replaced = json!({ "Operations": [
+        { "op": "Replace", "path": format!("emails[value eq \"{mail}\"].value"), "value": mail },
+        { "op": "replace", "value": { "name.givenName": given } },
+    ] });
+    drop(directory.call(Method::PATCH, &path, Some(replaced)).await);
+    let pushed = json!({ "displayName": group, "members": [{ "value": id, "display": display }] });
+    drop(directory.call(Method::POST, "/Groups", Some(pushed)).await);
+    let query = format!("/Users?filter=userName%20eq%20%22{filter}%22");
+    drop(directory.call(Method::GET, &query, None).await);
+    let broken = json!({ "userName": name, "active": mail });
+    drop(directory.call(Method::POST, "/Users", Some(broken)).await);
 }
 
 /// With every request traced. The collector is a simulator that keeps what it is sent; that it has

@@ -268,7 +268,7 @@ async fn until(world: &World, token: &str, wanted: impl Fn(&Value) -> bool) {
 }
 
 /// A second gateway on the database of the first, which hears the identity plane over HTTP.
-async fn replica(world: &World) -> (Running, String) {
+pub(crate) async fn replica(world: &World) -> (Running, String) {
     let ((config, listener), base) = second_config(world).await;
     let url = format!("http://{}", listener.local_addr().unwrap());
     let hands = Arc::clone(&world.hands) as Arc<dyn Clock>;

@@ -3,7 +3,7 @@
 
 pub(crate) mod clients;
 mod limits;
-mod stream;
+pub(crate) mod stream;
 
 use std::{
     collections::BTreeMap,

@@ -120,6 +120,16 @@ impl Hardened {
     pub(crate) fn join(&self, keys: &Keys) -> Lookup {
         keys.lookup("scim/v1", &[&*self.0])
     }
+
+    /// What the directory finds somebody by: its `userName`.
+    pub(crate) fn user_name(&self, keys: &Keys) -> Lookup {
+        keys.lookup("scim-user-name/v1", &[&*self.0])
+    }
+
+    /// What the directory finds somebody by: its `externalId`.
+    pub(crate) fn external(&self, keys: &Keys) -> Lookup {
+        keys.lookup("scim-external/v1", &[&*self.0])
+    }
 }
 
 /// `old` with every newer pepper around it.

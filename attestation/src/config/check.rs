@@ -6,7 +6,8 @@ use thiserror::Error;
 use url::Url;
 
 use super::{
-    Environment, ScopeRule, Settings, VendorEnvironment, VerifierConfig, WorkloadRule, is_safe,
+    Environment, JoinBy, ScopeRule, Settings, VendorEnvironment, VerifierConfig, WorkloadRule,
+    is_safe,
 };
 use crate::verify::persona;
 
@@ -93,6 +94,12 @@ impl Settings {
             return wrong(
                 "scopes",
                 "names and addresses are not asked for; openid and groups are enough",
+            );
+        }
+        if JoinBy::parse(&sso.scim_subject).is_none() {
+            return wrong(
+                "scim_subject",
+                "is \"externalId\" or \"userName\": the attribute that carries what sso.subject_claim says",
             );
         }
         if !sso.hosts.iter().all(|host| is_host_name(host)) {

@@ -29,12 +29,14 @@ use crate::{
     Parts, Plane,
     attest::{Predicate, Record, Truth},
     config::{
-        Admin, DeviceFlow, Environment, Oauth, Roles, ScopeRule, SecretText, Settings, Span, Sso,
+        Admin, DeviceFlow, Environment, Oauth, Roles, Scim, ScopeRule, SecretText, Settings, Span,
+        Sso,
     },
     keys::KeyMaterial,
     login::session::SESSION_COOKIE,
     ports::{
         AttestationId, Event, Lookup, MemberId, Rights, Role,
+        directory::Claimed,
         memory::Memory,
         people::{MeetingCode, NewAttestation, People, SignIn, TagRow, Vouch},
     },
@@ -197,6 +199,7 @@ impl World {
                 scopes: [name("frontier"), name("quiet")].into(),
                 roles: roles.iter().copied().collect(),
             },
+            claimed: Claimed::default(),
             session,
             idp_session: None,
             subject: random(),
@@ -419,6 +422,7 @@ pub(crate) fn settings(device: DeviceFlow) -> Settings {
             device,
             ..Oauth::default()
         },
+        scim: Scim::default(),
         introspection: None,
         verifiers: Vec::new(),
         policies: BTreeMap::new(),

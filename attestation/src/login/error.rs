@@ -48,6 +48,12 @@ pub enum LoginError {
     /// The member is suspended.
     #[error("the member is suspended")]
     Suspended,
+    /// The directory took the member away.
+    #[error("the directory says that the member may not go on")]
+    Left,
+    /// Only those whom the directory lists may sign in.
+    #[error("the directory does not list whoever signs in")]
+    Unlisted,
     /// As many sign-ins are under way as may be.
     #[error("too many sign-ins are under way from one network or in all")]
     TooMany,
@@ -123,6 +129,18 @@ impl LoginError {
                 "member_suspended",
                 "Your access is suspended.",
                 "Ask a compliance officer of your organisation.",
+            ),
+            Self::Left => Refusal::new(
+                StatusCode::FORBIDDEN,
+                "member_left",
+                "Your organisation's directory says that you do not work with this any more.",
+                "If that is wrong, ask whoever runs your organisation's directory.",
+            ),
+            Self::Unlisted => Refusal::new(
+                StatusCode::FORBIDDEN,
+                "member_unlisted",
+                "Your organisation's directory does not list you for Bauta.",
+                "Ask whoever runs your organisation's directory to assign you to it.",
             ),
             Self::TooMany => Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,

@@ -21,6 +21,7 @@ use crate::{
         grants::{Held, HeldFor, KeptGrant},
         office::Appeal,
     },
+    scim::Listed,
     verify::officer::CODE_SECONDS,
 };
 
@@ -61,9 +62,15 @@ pub(super) async fn held(plane: &Plane, member: &SignedInMember) -> Result<Vec<G
     let standing = plane.standing(member.member).await?;
     let grants = plane.grants(member.member).await?;
     let holds = plane.store.held(plane.holder(member.member)).await?;
+    let row = plane.store.member(member.member).await?;
+    let listed = match row.and_then(|row| row.join) {
+        Some(subject) => plane.listed(subject).await?,
+        None => None,
+    };
     let mut groups = Vec::new();
     if let Some(standing) = &standing {
         groups.push(account(plane, member.member, standing));
+        groups.extend(listed.map(directory));
         groups.push(attestation(plane, standing));
         groups.push(evidence(standing));
         groups.extend(meetings(plane, standing));
@@ -110,11 +117,44 @@ fn account(plane: &Plane, member: MemberId, standing: &Standing) -> Group {
             Fact::new("Last sign-in", words::day(standing.signed_in)),
             Fact::new(
                 "Directory join",
-                "a keyed hash of your directory id, if there is one, to notice when you leave",
+                "a keyed hash of your directory id, if there is one, to notice when you leave; and the \
+                 day on which you left",
             ),
         ],
         record: None,
         gone: "Gone when you are erased. The groups themselves are not kept.".to_owned(),
+    }
+}
+
+/// What is kept because the directory lists the member.
+fn directory(listed: Listed) -> Group {
+    let mut facts = vec![
+        Fact::new("Number", listed.number.to_string()),
+        Fact::new(
+            "Word",
+            "that you may go on. Also after the directory forgets you: then that you may not",
+        ),
+        Fact::new(
+            "What it calls you",
+            "keyed, slow hashes of its userName and externalId, by which it finds you here",
+        ),
+        Fact::new(
+            "Groups",
+            format!("you are in {} that it sends", listed.groups),
+        ),
+    ];
+    if let Some((name, external)) = listed.called {
+        // The one thing that names somebody, and only where the directory can do no other.
+        facts.push(Fact::new("userName, kept encrypted", name));
+        facts.extend(external.map(|it| Fact::new("externalId, kept encrypted", it)));
+    }
+    Group {
+        title: "Your organisation’s directory",
+        facts,
+        record: None,
+        gone: "Goes when the directory takes you away and you are erased. Whatever else it sends of you \
+               (names, addresses, pictures) is passed over while it is read."
+            .to_owned(),
     }
 }
 

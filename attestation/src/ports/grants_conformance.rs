@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 
 use super::{
     AttestationId, Event, Lookup, MemberId, Rights, Store, VerificationId,
+    directory::Claimed,
     grants::{
         Allowed, Answer, AskLimits, Asked, Asking, Basis, Ending, Entry, Fall, Fell, Ground,
         Handle, Held, HeldFor, Issuance, KeptCode, Named, NewGrant, Outcome, Poll, Presented,
@@ -765,6 +766,7 @@ async fn sign_in<S: Store + ?Sized>(store: &S, new: bool, rights: Rights) {
         new,
         join: None,
         rights,
+        claimed: Claimed::default(),
         session: lookup(if new { 51 } else { 53 }),
         idp_session: None,
         subject: lookup(52),

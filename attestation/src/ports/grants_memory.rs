@@ -26,7 +26,7 @@ use super::{
         Renewal, Rise, Seal, Told, Typed, Waiting, share_quota,
     },
     memory::{Memory, PeopleState},
-    people::{AttestationState, MemberState},
+    people::AttestationState,
 };
 
 /// All that the port keeps.
@@ -317,7 +317,7 @@ impl PeopleState {
     /// Why nothing may be issued any more.
     fn refused(&self, issuance: &Issuance) -> Option<Outcome> {
         let row = self.members.get(&issuance.member);
-        let Some(row) = row.filter(|row| row.state == MemberState::Active) else {
+        let Some(row) = row.filter(|row| row.may_go_on()) else {
             return Some(Outcome::Barred);
         };
         let ground = &issuance.ground;

@@ -16,6 +16,7 @@ use bauta_token::units::UnixMillis;
 
 use super::{
     AttestationId, Event, Lookup, MemberId, VerificationId,
+    directory_memory::DirectoryState,
     grants_memory::GrantState,
     office_memory::OfficeState,
     people::{
@@ -30,6 +31,7 @@ pub struct Memory {
     pub(super) people: Mutex<PeopleState>,
     grants: Mutex<GrantState>,
     office: Mutex<OfficeState>,
+    directory: Mutex<DirectoryState>,
     log: Mutex<LogState>,
 }
 
@@ -92,8 +94,13 @@ impl Memory {
 
     /// All that is kept of members, and every event: where a test looks for what may not be there.
     pub fn dump(&self) -> String {
-        let (people, office) = (self.state(), self.office_state());
-        format!("{:?}\n{:?}\n{}", *people, *office, self.events().join("\n"))
+        format!(
+            "{:?}\n{:?}\n{:?}\n{}",
+            *self.directory_state(),
+            *self.state(),
+            *self.office_state(),
+            self.events().join("\n")
+        )
     }
 
     /// From now on storage gives no answer, or does again.
@@ -119,6 +126,13 @@ impl Memory {
 
     pub(super) fn office_state(&self) -> MutexGuard<'_, OfficeState> {
         self.office.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be locked first of all.
+    pub(super) fn directory_state(&self) -> MutexGuard<'_, DirectoryState> {
+        self.directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self) -> MutexGuard<'_, LogState> {

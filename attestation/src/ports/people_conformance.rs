@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use super::{
     AttestationId, Event, Lookup, MemberId, Rights, Role, Store, VerificationId,
+    directory::Claimed,
     grants::{Fall, Rise, Seal},
     people::{
         AttestationRow, AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon,
@@ -106,6 +107,7 @@ fn sign_in(n: u8, session: u8, now: UnixMillis) -> SignIn {
             roles: BTreeSet::from([Role::Officer]),
             scopes: Name::parse("frontier").into_iter().collect(),
         },
+        claimed: Claimed::default(),
         session: key(session),
         idp_session: Some(key(session.wrapping_add(1))),
         subject: key(n.wrapping_add(50)),

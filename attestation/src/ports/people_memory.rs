@@ -5,7 +5,8 @@ use bauta_audit::store::StoreError;
 use bauta_token::units::{UnixDay, UnixMillis};
 
 use super::{
-    AttestationId, Event, Lookup, MemberId, Role,
+    AttestationId, Event, Lookup, MemberId, Rights, Role,
+    directory_memory::DirectoryState,
     memory::{KeptSession, KeptVerification, Memory, PeopleState},
     people::{
         AttestationState, BackChannelLogout, Begun, Decided, Decision, Horizon, LoginAttempt,
@@ -76,7 +77,12 @@ impl People for Memory {
 
     async fn sign_in(&self, entry: &SignIn) -> Result<SignedInAs, StoreError> {
         self.up("sign in")?;
-        let outcome = self.state().sign_in(entry);
+        let directory = self.directory_state();
+        let outcome = match directory.admitted(entry) {
+            Ok(rights) => self.state().sign_in(entry, rights, &directory),
+            Err(refused) => refused,
+        };
+        drop(directory);
         if outcome == SignedInAs::Written {
             self.queue_all(&entry.events);
         }
@@ -100,12 +106,12 @@ impl People for Memory {
         kept.used_at = now;
         let row = SessionRow {
             member: kept.member,
-            rights: super::Rights::default(),
+            rights: Rights::default(),
             signed_in_at: kept.signed_in_at,
             expires_at: kept.expires_at,
         };
         let member = state.members.get(&row.member);
-        let active = member.filter(|member| member.state == MemberState::Active);
+        let active = member.filter(|member| member.may_go_on());
         Ok(active.map(|member| SessionRow {
             rights: member.rights.clone(),
             ..row
@@ -196,10 +202,14 @@ impl People for Memory {
         event: &Event,
     ) -> Result<bool, StoreError> {
         self.up("erase member")?;
+        let mut directory = self.directory_state();
+        let subject = self.state().members.get(&member).and_then(|row| row.join);
         if !self.state().erase(member, now) {
             return Ok(false);
         }
         self.office_state().erase(member);
+        directory.erase(subject);
+        drop(directory);
         self.erase_leaves(&member.to_string());
         self.queue(event.clone());
         Ok(true)
@@ -271,7 +281,7 @@ impl People for Memory {
         self.up("show code")?;
         let mut state = self.state();
         let row = state.members.get(&code.member);
-        if row.is_none_or(|row| row.state != MemberState::Active) {
+        if row.is_none_or(|row| !row.may_go_on()) {
             return Ok(false);
         }
         state.codes.insert(code.member, code.clone());
@@ -468,7 +478,12 @@ impl People for Memory {
 }
 
 impl PeopleState {
-    fn sign_in(&mut self, entry: &SignIn) -> SignedInAs {
+    fn sign_in(
+        &mut self,
+        entry: &SignIn,
+        rights: Rights,
+        directory: &DirectoryState,
+    ) -> SignedInAs {
         let id = entry.tag.member;
         let taken = |row: &MemberRow| row.tag.tag == entry.tag.tag && row.member != id;
         if self.members.values().any(taken) || self.members.contains_key(&id) == entry.new {
@@ -485,6 +500,10 @@ impl PeopleState {
         {
             return SignedInAs::Suspended;
         }
+        let left = self.members.get(&id).is_some_and(|row| row.left.is_some());
+        if left && !directory.lists(entry.join) {
+            return SignedInAs::Left;
+        }
         self.members.insert(
             id,
             MemberRow {
@@ -493,10 +512,11 @@ impl PeopleState {
                 join: entry.join,
                 state: MemberState::Active,
                 reason: None,
-                rights: entry.rights.clone(),
+                rights,
                 subject: entry.subject,
                 joined,
                 signed_in: entry.now.day(),
+                left: None,
             },
         );
         if let Some(old) = &entry.replaces {
@@ -614,9 +634,9 @@ impl PeopleState {
     }
 
     fn is_officer(&self, member: MemberId) -> bool {
-        self.members.get(&member).is_some_and(|row| {
-            row.state == MemberState::Active && row.rights.roles.contains(&Role::Officer)
-        })
+        self.members
+            .get(&member)
+            .is_some_and(|row| row.may_go_on() && row.rights.roles.contains(&Role::Officer))
     }
 
     /// How many who are officers now vouch for a member.
@@ -627,7 +647,7 @@ impl PeopleState {
     }
 
     fn vouch(&mut self, vouch: &Vouch) -> Vouched {
-        let active = |row: &MemberRow| row.state == MemberState::Active;
+        let active = |row: &MemberRow| row.may_go_on();
         if !self.members.get(&vouch.member).is_some_and(active) || vouch.member == vouch.officer {
             return Vouched::NoMember;
         }

@@ -121,6 +121,7 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
     if role.has_identity() && own.iter().all(Finding::is_good) && config.sso.is_some() {
         // Only then: what is missing was said, and would be said again.
         let start = Start::new(config, base);
+        own.extend(listed(store.as_ref()).await);
         own.push(told(
             "[sso], every [[verifier]], [policy], [[scope]] and [[workload]]",
             examine_identity(&start, store.clone()).await,
@@ -147,6 +148,29 @@ pub async fn findings(config: &Config, base: &Path, role: Role) -> Vec<Finding> 
         Role::Gateway => found.push(identity_plane(config).await),
     }
     found
+}
+
+/// How many of those the directory lists have signed in: when it is none, the two name people by
+/// different values, and a leaver is not found.
+async fn listed(store: Option<&Identity>) -> Option<Finding> {
+    let census = store?.census().await.ok()?;
+    if census.users == 0 {
+        return None;
+    }
+    let (what, joined) = ("sso.subject_claim and sso.scim_subject", census.joined);
+    Some(if joined == 0 {
+        Finding::note(
+            what,
+            format!(
+                "the directory lists {} people and none of them has signed in; if some have, the two do \
+                 not carry the same value, and no leaver will be found",
+                census.users
+            ),
+        )
+    } else {
+        let text = format!("{what}: {joined} of {} listed have signed in", census.users);
+        Finding::good(text)
+    })
 }
 
 /// What is listened on by more than this machine, and should not be as it is.

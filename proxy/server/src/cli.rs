@@ -56,7 +56,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Write a commented configuration and keys with strict modes
     Init(init::Init),
-    /// Seal a provider's key, or show what providers are told to trust
+    /// Seal a provider's key, show what providers are told to trust, make the directory's bearer
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Export a log, or verify an export
@@ -155,7 +155,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Explain(command) => explain::run(&command),
         Command::Migrate(command) => block_on(migrate::run(command)),
         Command::Init(command) => init::run(&command),
-        Command::Keys(command) => keys::run(command),
+        Command::Keys(command) => block_on(keys::run(command)),
         Command::Audit(command) => block_on(audit::run(command)),
         Command::Member(command) => block_on(member::run(command)),
         Command::Login(command) => block_on(login::run(command)),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bauta_attestation::config::{
-    Admin, Oauth, PolicyConfig, ScopeRule, Sso, VerifierConfig, WorkloadRule,
+    Admin, Oauth, PolicyConfig, Scim, ScopeRule, Sso, VerifierConfig, WorkloadRule,
 };
 use bauta_proxy::{
     config::{GuardConfig, ModelConfig, UpstreamConfig},
@@ -50,6 +50,9 @@ pub struct Config {
     /// Builds that prove who they are by the platform they run on.
     #[serde(default)]
     pub workload: Vec<WorkloadRule>,
+    /// The directory interface.
+    #[serde(default)]
+    pub scim: Scim,
     /// Who may verify a person.
     #[serde(default)]
     pub verifier: Vec<VerifierConfig<SecretRef>>,

@@ -2,9 +2,7 @@
 
 use bauta_attestation::ports::{
     AttestationId, Event, MemberId, Role,
-    people::{
-        AttestationRow, AttestationState, MemberRow, MemberState, NewAttestation, Vouch, Vouched,
-    },
+    people::{AttestationRow, AttestationState, MemberRow, NewAttestation, Vouch, Vouched},
 };
 use bauta_token::units::UnixDay;
 use sqlx::{query, query_scalar};
@@ -119,14 +117,12 @@ pub(super) async fn vouched(db: &mut Conn, member: MemberId) -> sqlx::Result<u32
 
 pub(super) async fn vouch(db: &mut Conn, vouch: &Vouch) -> sqlx::Result<Vouched> {
     let about = by_id(db, vouch.member).await?;
-    let active = about.is_some_and(|row| row.state == MemberState::Active);
+    let active = about.is_some_and(|row| row.may_go_on());
     if !active || vouch.member == vouch.officer {
         return Ok(Vouched::NoMember);
     }
     let by = by_id(db, vouch.officer).await?;
-    let officer = |row: &MemberRow| {
-        row.state == MemberState::Active && row.rights.roles.contains(&Role::Officer)
-    };
+    let officer = |row: &MemberRow| row.may_go_on() && row.rights.roles.contains(&Role::Officer);
     if !by.as_ref().is_some_and(officer) {
         return Ok(Vouched::NoOfficer);
     }

@@ -29,6 +29,7 @@ use crate::{
     log::{self, corrupt},
 };
 
+pub(crate) mod directory;
 mod fall;
 mod login;
 mod notice;
@@ -344,15 +345,16 @@ async fn issue(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Asked again here, so that a suspension, a verification that was taken back or a group that was
-/// lost after the judgement wins.
+/// Asked again here, so that a suspension, a departure, a verification that was taken back or a
+/// group that was lost after the judgement wins.
 async fn refused(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Option<Outcome>> {
     let (member, attestation) = (
         issuance.member.as_bytes().as_slice(),
         issuance.ground.attestation.as_bytes().as_slice(),
     );
     let row = query!(
-        r#"SELECT state AS "state!: String", rights AS "rights!: String",
+        r#"SELECT state AS "state!: String", left_on AS "left_on?: i64",
+                  rights AS "rights!: String",
                   (SELECT count(*)
                    FROM attestation
                    WHERE attestation.id = $2 AND attestation.member = member.id
@@ -364,7 +366,7 @@ async fn refused(db: &mut Conn, issuance: &Issuance) -> sqlx::Result<Option<Outc
     )
     .fetch_optional(db)
     .await?;
-    let Some(row) = row.filter(|row| row.state == ACTIVE) else {
+    let Some(row) = row.filter(|row| row.state == ACTIVE && row.left_on.is_none()) else {
         return Ok(Some(Outcome::Barred));
     };
     let rights: Rights =

@@ -2,7 +2,7 @@
 
 use bauta_attestation::ports::{
     Lookup, MemberId,
-    people::{Meeting, MeetingCode, MemberState, Met},
+    people::{Meeting, MeetingCode, Met},
 };
 use bauta_token::units::UnixMillis;
 use sqlx::{query, query_scalar};
@@ -12,7 +12,7 @@ use crate::Conn;
 
 pub(super) async fn show(db: &mut Conn, shown: &MeetingCode) -> sqlx::Result<bool> {
     let whose = by_id(db, shown.member).await?;
-    if whose.is_none_or(|row| row.state != MemberState::Active) {
+    if whose.is_none_or(|row| !row.may_go_on()) {
         return Ok(false);
     }
     let (member, code) = (shown.member.as_bytes().as_slice(), shown.code.0.as_slice());

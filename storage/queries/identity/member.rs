@@ -31,10 +31,10 @@ mod session;
 mod verification;
 
 /// A transaction over `T` that may run several times.
-type Use<A, T> = for<'c> fn(&'c mut Conn, Arc<A>) -> Step<'c, T>;
+pub(crate) type Use<A, T> = for<'c> fn(&'c mut Conn, Arc<A>) -> Step<'c, T>;
 
 impl IdentityStore {
-    async fn asks<A: Send + Sync, T: Send>(
+    pub(crate) async fn asks<A: Send + Sync, T: Send>(
         &self,
         name: &'static str,
         with: A,
@@ -46,7 +46,7 @@ impl IdentityStore {
             .await
     }
 
-    async fn does<A: Send + Sync, T: Send>(
+    pub(crate) async fn does<A: Send + Sync, T: Send>(
         &self,
         name: &'static str,
         with: A,
@@ -398,9 +398,12 @@ async fn erase(
     now: UnixMillis,
     event: &Event,
 ) -> sqlx::Result<bool> {
-    let active = |row: &MemberRow| row.state == MemberState::Active;
-    if !by_id(db, member).await?.as_ref().is_some_and(active) {
+    let kept = by_id(db, member).await?;
+    let Some(row) = kept.filter(|row| row.state == MemberState::Active) else {
         return Ok(false);
+    };
+    if let Some(subject) = row.join {
+        crate::identity_grant::directory::erase(db, subject).await?;
     }
     let (id, at) = (member.as_bytes().as_slice(), now.0);
     query!(
@@ -511,7 +514,8 @@ async fn by_id(db: &mut Conn, member: MemberId) -> sqlx::Result<Option<MemberRow
                   pepper_to AS "pepper_to!: i64", subject AS "subject!: Vec<u8>",
                   join_hash AS "join_hash?: Vec<u8>", state AS "state!: String",
                   reason AS "reason?: String", rights AS "rights!: String",
-                  joined_on AS "joined_on!: i64", signed_in_on AS "signed_in_on!: i64"
+                  joined_on AS "joined_on!: i64", signed_in_on AS "signed_in_on!: i64",
+                  left_on AS "left_on?: i64"
            FROM member
            WHERE id = $1"#,
         id
@@ -538,6 +542,7 @@ async fn by_id(db: &mut Conn, member: MemberId) -> sqlx::Result<Option<MemberRow
         subject: Lookup(bytes(&row.subject)?),
         joined: UnixDay(row.joined_on),
         signed_in: UnixDay(row.signed_in_on),
+        left: row.left_on.map(UnixDay),
     }))
 }
 

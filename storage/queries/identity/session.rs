@@ -1,7 +1,7 @@
 //! Sign-ins under way, sessions, and their end.
 
 use bauta_attestation::ports::{
-    Event, Lookup, MemberId,
+    Event, Lookup, MemberId, Rights,
     people::{
         BackChannelLogout, LoginAttempt, LoginBegun, LoginLimits, LogoutNames, Once, SessionRow,
         SignIn, SignedInAs, TakenLogin,
@@ -11,7 +11,10 @@ use bauta_token::units::UnixMillis;
 use sqlx::{query, query_scalar};
 
 use super::{bytes, one, queue, queue_all, rights};
-use crate::{Conn, dialect};
+use crate::{
+    Conn, dialect,
+    identity_grant::directory::{admitted, word},
+};
 
 /// Counts and writes under one lock: of racers, no more get in than may.
 pub(super) async fn begin(
@@ -81,10 +84,14 @@ pub(super) async fn take(
 }
 
 pub(super) async fn sign_in(db: &mut Conn, entry: &SignIn) -> sqlx::Result<SignedInAs> {
+    let rights = match admitted(db, entry).await? {
+        Ok(rights) => spelled(&rights)?,
+        Err(refused) => return Ok(refused),
+    };
     let written = if entry.new {
-        join(db, entry).await?
+        join(db, entry, &rights).await?
     } else {
-        return_of(db, entry).await?
+        return_of(db, entry, &rights).await?
     };
     if written != SignedInAs::Written {
         return Ok(written);
@@ -104,11 +111,11 @@ pub(super) async fn sign_in(db: &mut Conn, entry: &SignIn) -> sqlx::Result<Signe
     Ok(SignedInAs::Written)
 }
 
-async fn join(db: &mut Conn, entry: &SignIn) -> sqlx::Result<SignedInAs> {
+async fn join(db: &mut Conn, entry: &SignIn, rights: &str) -> sqlx::Result<SignedInAs> {
     let id = entry.tag.member.as_bytes().as_slice();
     let (tag, subject) = (entry.tag.tag.0.as_slice(), entry.subject.0.as_slice());
     let join = entry.join.as_ref().map(|join| join.0.as_slice());
-    let (rights, today) = (spelled(entry)?, entry.now.day().0);
+    let today = entry.now.day().0;
     let made = query!(
         "INSERT INTO member (id, tag, pepper_from, pepper_to, subject, join_hash, state, rights,
                              joined_on, signed_in_on)
@@ -132,28 +139,31 @@ async fn join(db: &mut Conn, entry: &SignIn) -> sqlx::Result<SignedInAs> {
     })
 }
 
-async fn return_of(db: &mut Conn, entry: &SignIn) -> sqlx::Result<SignedInAs> {
+async fn return_of(db: &mut Conn, entry: &SignIn, rights: &str) -> sqlx::Result<SignedInAs> {
     let id = entry.tag.member.as_bytes().as_slice();
-    let state = query_scalar!(
-        r#"SELECT state AS "state!: String"
+    let kept = query!(
+        r#"SELECT state AS "state!: String", left_on AS "left_on?: i64"
            FROM member
            WHERE id = $1"#,
         id
     )
     .fetch_optional(&mut *db)
     .await?;
-    match state.as_deref() {
+    match kept.as_ref().map(|kept| kept.state.as_str()) {
         None => return Ok(SignedInAs::Raced),
         Some("active") => {}
         Some(_) => return Ok(SignedInAs::Suspended),
     }
+    if kept.is_some_and(|kept| kept.left_on.is_some()) && !is_listed(db, entry).await? {
+        return Ok(SignedInAs::Left);
+    }
     let (tag, subject) = (entry.tag.tag.0.as_slice(), entry.subject.0.as_slice());
     let join = entry.join.as_ref().map(|join| join.0.as_slice());
-    let (rights, today) = (spelled(entry)?, entry.now.day().0);
+    let today = entry.now.day().0;
     query!(
         "UPDATE member
          SET tag = $2, pepper_from = $3, pepper_to = $4, subject = $5, join_hash = $6,
-             rights = $7, signed_in_on = $8
+             rights = $7, signed_in_on = $8, left_on = NULL
          WHERE id = $1",
         id,
         tag,
@@ -190,8 +200,17 @@ async fn insert(db: &mut Conn, entry: &SignIn) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn spelled(entry: &SignIn) -> sqlx::Result<String> {
-    serde_json::to_string(&entry.rights).map_err(|error| sqlx::Error::Encode(error.into()))
+/// Whether the directory says that whoever comes may go on. Who left under another subject and of
+/// whom it says nothing has still left.
+async fn is_listed(db: &mut Conn, entry: &SignIn) -> sqlx::Result<bool> {
+    let Some(subject) = entry.join else {
+        return Ok(false);
+    };
+    Ok(word(db, subject).await? == Some(true))
+}
+
+fn spelled(rights: &Rights) -> sqlx::Result<String> {
+    serde_json::to_string(rights).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// A session that lives, of a member that may go on, and when it was used last.
@@ -210,7 +229,7 @@ pub(super) async fn live(
            FROM session
            JOIN member ON member.id = session.member
            WHERE session.id = $1 AND session.expires_at > $2 AND session.used_at > $3
-             AND member.state = 'active'"#,
+             AND member.state = 'active' AND member.left_on IS NULL"#,
         id,
         now,
         idle

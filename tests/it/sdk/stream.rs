@@ -12,7 +12,7 @@ use super::{CHAT, GEMINI, MESSAGES, RESPONSES, at, outcomes, post, question, tol
 use crate::journey::token;
 
 /// A path, a model for it, and the same model as its provider calls it.
-const DOORS: [(&str, &str, &str); 4] = [
+pub(crate) const DOORS: [(&str, &str, &str); 4] = [
     (MESSAGES, "claude-opus", "claude-opus-4-8"),
     (CHAT, "gpt", "gpt-5.2"),
     (RESPONSES, "gpt", "gpt-5.2"),
@@ -445,7 +445,7 @@ fn alike(stream: &[u8]) -> String {
 }
 
 /// Where our own bytes begin: at the error event, and at what closes an open line before it.
-fn error_at(path: &str, got: &[u8]) -> usize {
+pub(crate) fn error_at(path: &str, got: &[u8]) -> usize {
     let text = std::str::from_utf8(got).unwrap();
     let mark = match path {
         CHAT | GEMINI => "data: {\"error\"",

@@ -4,7 +4,7 @@ use bauta_token::units::{UnixDay, UnixMillis};
 
 use crate::{
     log::Event,
-    ports::{Lookup, MemberId, Rights},
+    ports::{Lookup, MemberId, Rights, directory::Claimed},
 };
 
 /// A browser that was sent to the identity provider.
@@ -114,6 +114,16 @@ pub struct MemberRow {
     pub joined: UnixDay,
     /// Day of the last sign-in.
     pub signed_in: UnixDay,
+    /// Day on which the directory took it away; `None` while it has not.
+    pub left: Option<UnixDay>,
+}
+
+impl MemberRow {
+    /// Whether it is neither suspended nor gone from the directory.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        self.state == MemberState::Active && self.left.is_none()
+    }
 }
 
 /// A sign-in that was checked.
@@ -127,6 +137,8 @@ pub struct SignIn {
     pub join: Option<Lookup>,
     /// What the groups opened.
     pub rights: Rights,
+    /// Which groups those were, for a directory that says otherwise.
+    pub claimed: Claimed,
     /// Keyed hash of the new session's cookie.
     pub session: Lookup,
     /// Keyed hash of the identity provider's session id.
@@ -153,6 +165,10 @@ pub enum SignedInAs {
     Raced,
     /// The member is suspended; no session was made.
     Suspended,
+    /// The directory says that this person may not go on.
+    Left,
+    /// The directory does not list this person, and only those it lists may sign in.
+    Unlisted,
 }
 
 /// A live session and its member.

@@ -1,4 +1,4 @@
-//! `bauta keys`: what rests encrypted, and what a provider is told to trust.
+//! `bauta keys`: what rests encrypted, what a provider is told to trust, and what a directory shows.
 
 use std::{
     fs::OpenOptions,
@@ -21,13 +21,18 @@ use crate::{
     serve::{federation_issuer, gateway_root},
 };
 
-/// Keys of the gateway
+mod scim;
+
+/// Keys of the gateway, and bearers of the directory
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// Encrypt a provider's key under keys.gateway; it is read from standard input
     Seal(Seal),
     /// Print what a provider is told to trust: the issuer and its public keys
     Issuer(Issuer),
+    /// Make, list or end the bearers that the directory (SCIM) shows
+    #[command(subcommand)]
+    Scim(scim::Scim),
 }
 
 /// Encrypt a provider's key
@@ -50,10 +55,11 @@ pub(crate) struct Issuer {
     file: ConfigFile,
 }
 
-pub(crate) fn run(command: Keys) -> Result<Exit, Failure> {
+pub(crate) async fn run(command: Keys) -> Result<Exit, Failure> {
     match command {
         Keys::Seal(command) => seal(&command, io::stdin().lock()),
         Keys::Issuer(command) => issuer(&command),
+        Keys::Scim(command) => scim::run(command).await,
     }
 }
 

@@ -159,6 +159,7 @@ fn settings_with(
         sso,
         admin: config.admin,
         oauth: config.oauth.clone(),
+        scim: config.scim,
         verifiers,
         policies: config.policy.clone(),
         scopes: config.scope.clone(),

@@ -60,9 +60,10 @@ fn object(it: &Standing) -> String {
 }
 
 const fn state(it: &Standing) -> &'static str {
-    match it.state {
-        MemberState::Active => "active",
-        MemberState::Suspended => "suspended",
+    match (it.state, it.left) {
+        (MemberState::Suspended, _) => "suspended",
+        (MemberState::Active, Some(_)) => "left",
+        (MemberState::Active, None) => "active",
     }
 }
 
