@@ -255,7 +255,7 @@ async fn check_fingerprints(keys: &Keys, store: &dyn Store) -> Result<(), StartE
 
 /// What each group in the configuration opens, by the keyed hash of its name.
 fn group_rules(settings: &Settings, keys: &Keys) -> GroupRules {
-    let mut rules = BTreeMap::<&str, GroupRule>::new();
+    let mut opened = BTreeMap::<&str, GroupRule>::new();
     let of = |group| GroupRule {
         name: crate::scim::group_name(keys, group),
         roles: BTreeSet::new(),
@@ -268,17 +268,17 @@ fn group_rules(settings: &Settings, keys: &Keys) -> GroupRules {
         (Role::Auditor, &roles.auditor),
     ] {
         for group in groups {
-            let rule = rules.entry(group).or_insert_with(|| of(group));
+            let rule = opened.entry(group).or_insert_with(|| of(group));
             rule.roles.insert(role);
         }
     }
     for scope in &settings.scopes {
         for group in &scope.groups {
-            let rule = rules.entry(group).or_insert_with(|| of(group));
+            let rule = opened.entry(group).or_insert_with(|| of(group));
             rule.scopes.insert(scope.name.clone());
         }
     }
-    GroupRules(rules.into_values().collect())
+    GroupRules(opened.into_values().collect())
 }
 
 fn hire(

@@ -224,6 +224,7 @@ impl World {
             new: false,
             join: None,
             rights: rights.clone(),
+            claimed: Claimed::default(),
             session: Lookup(bytes(&*self.plane.randomness)),
             idp_session: None,
             subject: row.subject,

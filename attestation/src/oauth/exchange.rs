@@ -53,7 +53,7 @@ async fn given(plane: &Plane, form: &Fields) -> Result<Issued, OauthError> {
         .await
         .map_err(|refused| match refused {
             Refused::Scope => NO_SCOPE,
-            Refused::Member => NOBODY,
+            Refused::Member | Refused::Again => NOBODY,
             Refused::Spent => USED,
             Refused::Unknown => OauthError::unavailable(),
         })

@@ -316,7 +316,7 @@ pub async fn a_person_comes_back_as_it_was_written_and_is_found_by_each_name<S: 
     ] {
         assert_eq!(
             store.users(wanted, ALL).await.unwrap(),
-            [written.clone()],
+            std::slice::from_ref(&written),
             "{wanted:?}"
         );
         assert_eq!(store.count_users(wanted).await.unwrap(), 1);
@@ -607,8 +607,11 @@ pub async fn a_sign_in_and_a_deactivation_at_once_leave_nobody_in<S: Store + 'st
     store.put_user(&listing(1, Said::Active)).await.unwrap();
     let (here, there) = (Arc::clone(&store), Arc::clone(&store));
 
-    let came = tokio::spawn(async move { here.sign_in(&sign_in(1, 201, true)).await });
-    let went = tokio::spawn(async move {
+    let mut both = JoinSet::new();
+    both.spawn(async move {
+        here.sign_in(&sign_in(1, 201, true)).await.unwrap();
+    });
+    both.spawn(async move {
         // Named anew until nothing has changed, as the plane does.
         for _ in 0..20 {
             let members = there.members_as(subject(1)).await.unwrap();
@@ -620,8 +623,7 @@ pub async fn a_sign_in_and_a_deactivation_at_once_leave_nobody_in<S: Store + 'st
         }
         panic!("never written");
     });
-    came.await.unwrap().unwrap();
-    went.await.unwrap();
+    both.join_all().await;
 
     assert!(!is_in(&*store, 201).await);
 }

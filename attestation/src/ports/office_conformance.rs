@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Event, Lookup, MemberId, Rights, Role, Store,
+    directory::Claimed,
     grants::Fall,
     office::{
         Appeal, AppealAnswer, Ground, Look, NewAppeal, NewProposal, Objection, Proposal, Proposed,
@@ -69,6 +70,7 @@ async fn join(store: &dyn Store, n: u8, role: Role) {
             roles: BTreeSet::from([role]),
             scopes: BTreeSet::new(),
         },
+        claimed: Claimed::default(),
         session: Lookup([n.wrapping_add(100); 32]),
         idp_session: None,
         subject: Lookup([n.wrapping_add(50); 32]),

@@ -551,7 +551,11 @@ mod tests {
             format!("{{\"userName\":\"{}\"}}", "a".repeat(513)),
             format!(
                 "{{{}\"y\":1}}",
-                (0..600).map(|n| format!("\"x{n}\":1,")).collect::<String>()
+                (0..600)
+                    .map(|n| format!("\"x{n}\":1"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+                    + ","
             ),
             "{} {}".to_owned(),
             "\u{feff}{}".to_owned(),

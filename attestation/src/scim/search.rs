@@ -157,7 +157,7 @@ pub(super) async fn both(
     if let Ok(test) = teams {
         plane.find_groups(&test, &query, &mut room).await?;
     }
-    Ok(list(&query, room.found()))
+    Ok(list(&query, &room.found()))
 }
 
 impl Plane {
@@ -165,14 +165,14 @@ impl Plane {
         let test = self.test(query, Kind::User).await?;
         let mut room = Room::new(query);
         self.find_people(&test, query, &mut room).await?;
-        Ok(list(query, room.found()))
+        Ok(list(query, &room.found()))
     }
 
     pub(super) async fn list_groups(&self, query: &Query) -> Result<Response, ScimError> {
         let test = self.test(query, Kind::Group).await?;
         let mut room = Room::new(query);
         self.find_groups(&test, query, &mut room).await?;
-        Ok(list(query, room.found()))
+        Ok(list(query, &room.found()))
     }
 
     async fn find_people(
@@ -530,7 +530,7 @@ impl Room {
     }
 }
 
-fn list(query: &Query, found: Found) -> Response {
+fn list(query: &Query, found: &Found) -> Response {
     let body = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": found.total,

@@ -682,11 +682,11 @@ async fn the_forms_in_which_directories_change_members() {
     assert_eq!(find("externalId eq \"e\"").await, 1);
     let with = |n: usize| format!("id eq \"{id}\" and members eq \"{}\"", ids[n]);
     assert_eq!((find(&with(0)).await, find(&with(1)).await), (1, 0));
-    let whose = office
+    let user = office
         .call("GET", &format!("/Users/{}", ids[0]), None)
         .await
         .json();
-    assert_eq!(whose["groups"][0]["value"], json!(id));
+    assert_eq!(user["groups"][0]["value"], json!(id));
 }
 
 #[tokio::test]
@@ -706,8 +706,8 @@ async fn scm_11_a_stale_version_overwrites_nothing() {
 
     let fresh = office.send("PUT", &path, Some(&body), &with).await;
     let stale = office.send("PUT", &path, Some(&body), &with).await;
-    let patch = json!({ "Operations": [{ "op": "replace", "value": { "active": true } }] });
-    let patched = office.send("PATCH", &path, Some(&patch), &with).await;
+    let back = json!({ "Operations": [{ "op": "replace", "value": { "active": true } }] });
+    let patched = office.send("PATCH", &path, Some(&back), &with).await;
     let deleted = office.send("DELETE", &path, None, &with).await;
 
     assert_eq!(fresh.status, 200);

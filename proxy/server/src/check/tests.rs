@@ -199,7 +199,7 @@ async fn a_workload_that_lets_everybody_in_is_found_with_its_mend() {
 
 #[tokio::test]
 async fn a_workload_whose_keys_or_sponsor_are_not_there_is_found() {
-    let more = "issuer = \"http://127.0.0.1:1\"\nclaims = { sub = \"x\" }";
+    let more = "issuer = \"http://127.0.0.1:2\"\nclaims = { sub = \"x\" }";
     let away = home(|text| with_workload(&text, more));
     let home = home(|text| with_workload(&text, &format!("{more}\nkeys_file = \"jwks.json\"")));
     let file = home.0.path().join("jwks.json");
