@@ -36,7 +36,7 @@ const INTENDED: &[(&str, &str, &str)] = &[
     (
         "*",
         "body.request_id: text there, - here",
-        "an id that is in no record helps nobody; bauta-request is one that is",
+        "ours is in the header bauta-request, as on every answer",
     ),
     (
         "*",

@@ -1,5 +1,5 @@
-//! One event as one line of JSON, spelled straight into the line: the general formatter costs a
-//! busy server more than most duties of a request.
+//! One event as one line of JSON, spelled straight into the line, without a map of values in between,
+//! and without a character that moves a terminal.
 
 use std::fmt::{self, Debug, Write};
 
